@@ -1,0 +1,45 @@
+// Flags and their checks: everything the agent may be told, as one value.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "datapath/options.hpp"
+#include "model/node.hpp"
+#include "model/result.hpp"
+
+namespace naru {
+
+struct BindAddress {
+    std::string host;
+    std::uint16_t port = 0; ///< 0: do not listen
+};
+
+struct Config {
+    std::filesystem::path manifests;
+    std::string node_name;
+    DatapathOptions datapath;
+    std::optional<std::set<std::string>> devices; ///< absent: auto
+    ExternalIps external_ips;
+    NodePortAddresses node_ports;
+    BindAddress healthz{"0.0.0.0", 10256};
+    BindAddress metrics{"127.0.0.1", 10249};
+    bool cleanup = false;
+    int verbosity = 2;
+    bool log_json = false;
+};
+
+/// What main does next.
+struct CommandLine {
+    Config config;
+    std::optional<int> exit_code; ///< set: print `output` and leave with it (--help, --version, bad flags)
+    std::string output;
+};
+
+/// Never exits, never prints. Bad flags give exit code 2 and one line that names the flag, what is wrong, and the
+/// nearest known flag when it is unknown.
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+} // namespace naru

@@ -1,0 +1,56 @@
+// Loads, pins, adopts and attaches the programs. They outlive this process: nothing here detaches, but for
+// cleanup().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "devices.hpp"
+#include "maps.hpp"
+#include "options.hpp"
+
+namespace naru {
+
+/// A program on a hook, for status and logs.
+struct Attachment {
+    std::string hook;   ///< "connect4", "tc_ingress", ...
+    std::string device; ///< empty for cgroup hooks
+    std::string mode;   ///< "cgroup", "tcx", "clsact"
+};
+
+class Datapath {
+public:
+    /// Takes the lock of bpf_path, mounts bpffs if it is missing and allowed, checks what the kernel can do, adopts
+    /// or creates the maps, loads the programs, pins both and replaces programs in adopted links. An Error is one
+    /// line that names what is missing and the remedy.
+    static Result<Datapath> open(const DatapathOptions& options);
+
+    Datapath(Datapath&&) noexcept;
+    Datapath& operator=(Datapath&&) noexcept;
+    ~Datapath(); ///< releases the lock; the programs stay
+
+    Result<Maps> maps() const; ///< fresh read-write descriptors
+
+    /// Attaches the socket programs below cgroup_path, or replaces them in their pinned links. With
+    /// SocketLb::off they are removed.
+    Result<> attach_sockets();
+
+    /// Makes the tc programs and lb_devices match `devices`: attaches to new ones, replaces in adopted links,
+    /// forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors of single
+    /// devices are collected; the others are served.
+    std::vector<Error> set_devices(const std::map<std::uint32_t, Device>& devices);
+
+    std::vector<Attachment> attachments() const;
+
+    /// Removes all that any version ever pinned below bpf_path and detaches it. Idempotent.
+    static Result<> cleanup(const std::filesystem::path& bpf_path);
+
+private:
+    struct State;
+    explicit Datapath(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+} // namespace naru

@@ -1,0 +1,45 @@
+// The agent-owned tables in the kernel: reads them back at start, writes changes. The only code that gives out
+// service numbers and arena space. Single-threaded, but for the grace period thread it owns.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "maps.hpp"
+#include "model/diff.hpp"
+#include "model/layout.hpp"
+#include "model/tables.hpp"
+
+namespace naru {
+
+class Kernel {
+public:
+    /// Maps the arena, reads everything back and cross-checks it. What does not fit together (a frontend without
+    /// service, a record out of bounds, an overlap) is left out of installed() and named in `findings`.
+    static Result<Kernel> open(Maps maps, std::uint32_t seed, std::vector<std::string>& findings);
+
+    Kernel(Kernel&&) noexcept;
+    Kernel& operator=(Kernel&&) noexcept;
+    ~Kernel();
+
+    /// What the kernel holds now, tombstones left out.
+    const Tables& installed() const;
+
+    /// Writes one change whole or not at all; installed() follows. A service becomes visible in one store.
+    /// Errors: no room in the arena or a map (naming it), a frontend that names a service not installed.
+    Result<> apply(const Change& change);
+
+    /// Writes the addresses a translated flow falls back to (lb_node.primary4/6). Invalid family: ignored.
+    Result<> set_primary(const Address* v4, const Address* v6);
+
+    /// Gives back arena space whose grace period has passed. Called by the loop about once a second.
+    void reclaim();
+
+private:
+    struct State;
+    explicit Kernel(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+} // namespace naru

@@ -1,0 +1,22 @@
+// Deletes flow entries whose time has passed and tombstones nobody uses, some at a time.
+#pragma once
+
+#include <cstddef>
+
+#include "maps.hpp"
+#include "model/result.hpp"
+
+namespace naru {
+
+struct SweepResult {
+    std::size_t seen = 0;
+    std::size_t deleted = 0;
+    std::size_t tombstones = 0; ///< still standing
+};
+
+/// One pass over ct, snat, affinity and sock_udp with the lifetimes of `config` at `now_jiffies`; then removes
+/// tombstones (frontend rows) that no live TCP entry needs. An entry that is used again meanwhile may be lost only
+/// if it had expired.
+Result<SweepResult> sweep(const Maps& maps, const lb_config& config, std::uint64_t now_jiffies);
+
+} // namespace naru

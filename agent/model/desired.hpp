@@ -1,0 +1,41 @@
+// One Service and its slices -> what it wants in the tables. Pure; knows nothing of other Services.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "node.hpp"
+#include "tables.hpp"
+
+namespace naru {
+
+/// Something a person should hear about a Service: an Event and a log line.
+struct Notice {
+    ObjectKey service;
+    std::string reason; ///< CamelCase, as in Events: "FrontendConflict"
+    std::string message;
+
+    friend auto operator<=>(const Notice&, const Notice&) = default;
+};
+
+/// A frontend row and the claim to it, in the order of semantics.md 3.3: kind, then age, then uid.
+struct Claim {
+    FrontendRow row;
+    ObjectKey owner;
+    std::int64_t created_sec = 0;
+    std::string uid;
+};
+
+struct Desired {
+    std::map<ServiceId, ServiceRow> services;
+    std::map<FrontendKey, Claim> claims;
+    std::vector<Notice> notices;
+};
+
+/// Slices must belong to the Service. A Service that is not to be served gives an empty answer.
+Desired desired(const Service& service, std::span<const EndpointSlice* const> slices, const NodeView& view);
+
+} // namespace naru

@@ -1,0 +1,51 @@
+// What Services mean on this node depends on: its v1 Node object and its network interfaces.
+#pragma once
+
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "address.hpp"
+
+namespace naru {
+
+/// The own v1 Node object.
+struct Node {
+    std::string name;
+    std::optional<std::string> zone;
+    std::vector<Address> addresses; ///< status.addresses InternalIP, then ExternalIP, in their order
+
+    friend bool operator==(const Node&, const Node&) = default;
+};
+
+/// `--nodeport-addresses`: which addresses of this node answer on nodePorts.
+struct NodePortAddresses {
+    bool primary = true;   ///< the first address of each family of the Node object
+    bool localhost = false; ///< 127.0.0.1 and ::1, for processes of the host only
+    bool all = false;      ///< every address of every interface, loopback included
+    std::vector<Cidr> cidrs;
+
+    friend bool operator==(const NodePortAddresses&, const NodePortAddresses&) = default;
+};
+
+/// `--external-ips`: which spec.externalIPs are served.
+struct ExternalIps {
+    bool on = true;
+    std::vector<Cidr> only; ///< not empty: nothing outside
+
+    friend bool operator==(const ExternalIps&, const ExternalIps&) = default;
+};
+
+/// Everything outside a Service that its tables depend on.
+struct NodeView {
+    Node node;
+    std::set<Address> interface_addresses; ///< of all interfaces, loopback and link-local included
+    NodePortAddresses node_ports;
+    ExternalIps external_ips;
+    std::string proxy_name; ///< own service-proxy-name; empty: only Services without the label
+
+    friend bool operator==(const NodeView&, const NodeView&) = default;
+};
+
+} // namespace naru

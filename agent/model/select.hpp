@@ -1,0 +1,37 @@
+// Which endpoints serve one Service port of one family: the lists of semantics.md section 4. Pure.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "endpoint.hpp"
+#include "node.hpp"
+
+namespace naru {
+
+/// One endpoint as a backend of one list.
+struct Backend {
+    SocketAddress at;
+    bool chosen = false;      ///< new flows may land here
+    bool serving = false;     ///< old flows may stay
+    bool local = false;       ///< on this node
+    bool terminating = false;
+
+    friend auto operator<=>(const Backend&, const Backend&) = default;
+};
+
+/// Both lists of a port. Each holds every serving or ready endpoint once, sorted by address and port;
+/// `chosen` tells the lists apart.
+struct Selection {
+    std::vector<Backend> cluster;
+    std::vector<Backend> local;
+    bool any_usable = false; ///< some endpoint anywhere is ready, or serving and terminating
+    unsigned refused = 0;    ///< endpoints with an address nobody may serve (loopback, link-local, ...)
+};
+
+/// Slices must all belong to the Service; their order does not matter. `port_name` and `protocol` pick the port.
+Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::string_view port_name,
+                           Protocol protocol, Family family, const Node& node);
+
+} // namespace naru

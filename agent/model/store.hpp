@@ -1,0 +1,51 @@
+// The current objects, whatever source they came from, and which Services a change makes dirty. Idempotent:
+// a replayed or unknown event changes nothing. Single-threaded.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "endpoint.hpp"
+#include "node.hpp"
+#include "service.hpp"
+
+namespace naru {
+
+/// A full set of objects, as one listing of a source gives it.
+struct Snapshot {
+    std::map<ObjectKey, Service> services;
+    std::map<ObjectKey, EndpointSlice> slices;
+    std::optional<Node> node; ///< the own one
+};
+
+class Store {
+public:
+    void put(Service service);
+    void put(EndpointSlice slice);
+    void put(Node node);
+    void erase_service(const ObjectKey& key);
+    void erase_slice(const ObjectKey& key);
+
+    /// Becomes exactly `snapshot`; only what differs becomes dirty. An absent node keeps the last one.
+    void replace(Snapshot snapshot);
+
+    const Service* service(const ObjectKey& key) const;
+    std::vector<const EndpointSlice*> slices_of(const ObjectKey& service) const; ///< in order of their keys
+    const std::optional<Node>& node() const { return node_; }
+    const std::map<ObjectKey, Service>& services() const { return services_; }
+
+    void mark_all();                    ///< the node or a setting changed
+    void mark(const ObjectKey& service); ///< try again
+    std::set<ObjectKey> take_dirty();
+
+private:
+    std::map<ObjectKey, Service> services_;
+    std::map<ObjectKey, EndpointSlice> slices_;
+    std::map<ObjectKey, std::set<ObjectKey>> slices_by_service_;
+    std::optional<Node> node_;
+    std::set<ObjectKey> dirty_;
+};
+
+} // namespace naru
