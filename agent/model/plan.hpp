@@ -1,0 +1,84 @@
+// From dirty Services to ordered changes. Keeps what all Services want together; what is installed comes in with
+// every call, so a restart, a repair and a retry are all the same comparison. Pure: nothing here does I/O.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "claims.hpp"
+#include "diff.hpp"
+#include "result.hpp"
+#include "store.hpp"
+
+namespace naru {
+
+/// Rows the tables have room for. A Service that does not fit is refused as a whole.
+struct Capacity {
+    std::size_t services = LB_SERVICES_MAX - 1; ///< number 0 is never used
+    std::size_t frontends = LB_FRONTENDS_MAX;
+    std::size_t ranges = LB_RANGES_MAX;
+};
+
+struct Plan {
+    std::vector<Change> changes; ///< in the order of diff()
+    std::vector<Notice> notices; ///< each told once, when it begins
+};
+
+class Planner {
+public:
+    explicit Planner(Capacity capacity = {}) : capacity_{capacity} {}
+
+    /// Recomputes the Services in `dirty` and answers what must be written for them. The cost follows the size of
+    /// these Services, not the number of all. Call it once every source has listed. Until settle() it never erases.
+    Plan update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view, const Tables& installed);
+
+    /// The sources have told everything: from now on what nobody wants is erased, leftovers of an earlier run
+    /// included. They come with the next remaining().
+    void settle(const Tables& installed);
+
+    /// What was planned and does not hold yet: failed changes, and erases held back until settle(). Empty when all
+    /// is well. Compares only rows planned since they last held, so it is cheap to call after every update.
+    std::vector<Change> remaining(const Tables& installed);
+
+    const Tables& wanted() const { return wanted_; }
+    const Claims& claims() const { return claims_; }
+    const std::set<ObjectKey>& refused() const { return refused_; } ///< no room for them
+
+private:
+    struct Touched {
+        std::set<ServiceId> services;
+        std::set<FrontendKey> frontends;
+    };
+
+    void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan, Touched& touched);
+    bool fits(const ObjectKey& key, const Desired& desired) const;
+    void want(const ObjectKey& key, Desired desired, std::vector<Notice>& notices, Touched& touched);
+    std::vector<Change> changes(const Touched& touched, const Tables& installed) const;
+    std::map<ServiceId, ServiceRow>::iterator first_service(const ObjectKey& key);
+
+    Capacity capacity_;
+    Claims claims_;
+    Tables wanted_;
+    std::size_t ranges_ = 0; ///< source ranges in wanted_
+    bool settled_ = false;
+    Touched pending_;
+    std::set<ObjectKey> refused_;
+    std::map<ObjectKey, std::set<Notice>> told_;
+};
+
+/// A change that did not happen, and why.
+struct Failure {
+    Change change;
+    Error error;
+};
+
+/// Applies `changes` in their order. A Service one of whose backend sets failed gets no new frontend, so that
+/// nothing of it is served half. After a failed frontend no service is erased, so that no reference dangles. Puts that
+/// failed are tried once more after the erases, which may have made room. What is left out silently comes back with
+/// Planner::remaining().
+std::vector<Failure> carry_out(const std::vector<Change>& changes,
+                               const std::function<Result<>(const Change&)>& apply);
+
+} // namespace naru
