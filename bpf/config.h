@@ -3,6 +3,8 @@
 #ifndef LB_CONFIG_H
 #define LB_CONFIG_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <lb/abi.h>
 
 const volatile struct lb_config cfg = {

@@ -4,6 +4,8 @@
 #ifndef LB_MAPS_H
 #define LB_MAPS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <lb/abi.h>

@@ -175,15 +175,15 @@ enum lb_direction {
 };
 
 enum lb_ct_state {
-	LB_CT_OPEN = 1,	       /* nothing came back yet */
+	LB_CT_OPEN = 1,	       /* the handshake is not over, or nothing came back */
 	LB_CT_ESTABLISHED = 2, /* both sides have spoken */
-	LB_CT_CLOSING = 3,     /* FIN or RST was seen */
+	LB_CT_CLOSING = 3,     /* RST, or FIN from both sides */
 };
 
 /* A connection entry (ct), in lb_ct_tcp or lb_ct_any.
- * Under the LB_DIR_FORWARD tuple: to = backend, via = translated source (zero: the client's own).
+ * Under the LB_DIR_FORWARD tuple: to = backend, via = source the backend sees (often the client's own).
  * Under the LB_DIR_REPLY tuple:   to = client, via = frontend: what a reply must carry.
- * The reply of a source-translated flow lives in lb_snat with the same shape. */
+ * The reply of a flow that borrows an address of this node lives in lb_snat with the same shape. */
 struct lb_ct {
 	struct lb_addr to;
 	struct lb_addr via;
@@ -197,10 +197,16 @@ struct lb_ct {
 	__u64 last_seen; /* jiffies */
 };
 
-/* The answer goes back out of the device it came in on: client and backend are one pod. */
+/* Client and backend are one pod: packets leave by the device they came in on. */
 #define LB_CT_HAIRPIN (1 << 0)
-/* The backend is reached over another node. */
-#define LB_CT_REMOTE (1 << 1)
+/* The source is an address of this node: replies are found in lb_snat. */
+#define LB_CT_SNAT (1 << 1)
+/* Something came back. */
+#define LB_CT_REPLIED (1 << 2)
+/* The backend has sent more than a SYN: another SYN from it belongs to another connection. */
+#define LB_CT_SPOKE (1 << 3)
+/* This direction has sent its FIN. */
+#define LB_CT_FIN (1 << 4)
 
 /* ClientIP affinity: one client on one frontend. */
 struct lb_affinity_key {

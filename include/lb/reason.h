@@ -30,7 +30,7 @@
 	X(BAD_STATE, "bad_state", "dropped: a table names what is not there")                   \
 	X(REWRITE_FAILED, "rewrite_failed", "dropped: the kernel refused to change the packet") \
 	X(REJECT_LIMIT, "reject_limit", "dropped: more rejects than the limit allows")          \
-	X(UNTRACKED, "untracked", "forwarded without an entry: new-flow limit or table full")   \
+	X(NEW_FLOW_LIMIT, "new_flow_limit", "dropped: more new flows than the limit allows")    \
 	X(SOCK_REFUSED, "sock_refused", "socket call refused: no usable endpoint")              \
 	X(SOCK_UNREACHABLE, "sock_unreachable", "socket call refused: policy or range")         \
 	X(SOCK_LEFT, "sock_left", "socket call left to the packet path")                        \

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Is this address and port something a client may dial, and may this client? */
+#ifndef LB_FRONTEND_H
+#define LB_FRONTEND_H
+
+#include <lb/abi.h>
+#include "maps.h"
+
+static __always_inline const struct lb_frontend *frontend_exact(const struct lb_frontend_key *key)
+{
+	return bpf_map_lookup_elem(&lb_frontends, key);
+}
+
+/* An address that belongs to frontends only: whatever port is dialled, it is never the host's. */
+static __always_inline bool frontend_address(const struct lb_addr *addr)
+{
+	struct lb_frontend_key any = {.addr = *addr};
+
+	return bpf_map_lookup_elem(&lb_frontends, &any) != NULL;
+}
+
+static __always_inline bool in_source_ranges(__u32 service, const struct lb_addr *client)
+{
+	struct lb_range_key key = {.prefixlen = 32 + 128, .service = service, .addr = *client};
+
+	return bpf_map_lookup_elem(&lb_ranges, &key) != NULL;
+}
+
+#endif

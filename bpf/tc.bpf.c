@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* The tc shell: ingress and egress of uplinks and workload devices, for tcx and clsact alike.
+ *
+ * Whatever goes on to the stack returns TC_ACT_UNSPEC, so that the CNI's own programs still run; only redirect and
+ * drop are final. A packet that is not ours leaves byte for byte as it came. */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+#include "config.h"
+#include "decide.h"
+#include "fib.h"
+#include "maps.h"
+#include "metrics.h"
+#include "parse.h"
+#include "reject.h"
+#include "xlate_tc.h"
+
+/* Enough for Ethernet, IPv6, a few extension headers and TCP. */
+#define LB_PARSE_BYTES 128
+
+static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet *p)
+{
+	__u32 want = skb->len < LB_PARSE_BYTES ? skb->len : LB_PARSE_BYTES;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return false;
+	if (skb->data + want > skb->data_end && bpf_skb_pull_data(skb, want))
+		return false;
+	return parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->protocol, p);
+}
+
+/* Client and backend on one bridge: address the frame to the backend, so that both directions stay at layer 2 and a
+ * firewall of the host sees all of the flow or none of it. An unknown neighbour is left to the stack. */
+static __always_inline void stay_on_bridge(struct __sk_buff *skb, const struct lb_packet *p, __u32 master,
+					   const struct lb_rewrite *rw)
+{
+	struct lb_route route = {};
+
+	if (find_route(skb, p, master, &rw->src, &rw->dst, &route) == LB_PASS && route.resolved &&
+	    route.ifindex == master)
+		bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_dest), route.dmac, ETH_ALEN, 0);
+}
+
+static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const struct lb_packet *p, enum lb_side side,
+						 const struct lb_pick *pick, __u64 now, __u32 dice,
+						 struct lb_rewrite *rw)
+{
+	struct lb_addr source = p->tuple.src;
+	__u8 flags = source_flags(p, side, pick);
+
+	if (flags & LB_CT_SNAT) {
+		enum lb_reason why = node_source(skb, p, &pick->addr, &source);
+
+		if (why != LB_PASS)
+			return why;
+	}
+	return track(p, pick, &source, flags, now, dice, rw);
+}
+
+static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struct lb_packet *p, __u64 now,
+					      struct lb_rewrite *rw)
+{
+	__u32 ifindex = skb->ifindex, dice = bpf_get_prandom_u32();
+	const struct lb_device *device;
+	struct lb_pick pick = {};
+	enum lb_reason why;
+	enum lb_side side;
+
+	if (lb_addr_is_loopback(&p->tuple.dst))
+		return LB_LOOPBACK;
+	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
+		why = reply(p, true, now, rw);
+		if (why != LB_PASS)
+			return why;
+	}
+
+	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
+	if (!device)
+		return LB_PASS;
+	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
+	why = forward(p, side, now, dice, &pick, rw);
+	if (why == LB_TRANSLATED)
+		why = start_flow(skb, p, side, &pick, now, dice, rw);
+	if (why == LB_FORWARD_LOCAL && device->master)
+		stay_on_bridge(skb, p, device->master, rw);
+	return why;
+}
+
+/* Carries a rewrite out; `verdict` is where the packet goes. */
+static __always_inline enum lb_reason translate(struct __sk_buff *skb, const struct lb_packet *p,
+						const struct lb_rewrite *rw, enum lb_reason why, int *verdict)
+{
+	struct lb_route route = {};
+	enum lb_reason failed;
+
+	if (rw->way == LB_WAY_STACK) {
+		failed = rewrite_headers(skb, p, rw);
+		return failed == LB_PASS ? why : failed;
+	}
+
+	if (p->ttl <= 1)
+		return LB_TTL_EXCEEDED;
+	route.ifindex = skb->ifindex;
+	if (rw->way == LB_WAY_ROUTE) {
+		failed = find_route(skb, p, skb->ifindex, &rw->src, &rw->dst, &route);
+		if (failed != LB_PASS)
+			return failed;
+	}
+	failed = rewrite_headers(skb, p, rw);
+	if (failed == LB_PASS)
+		failed = decrement_ttl(skb, p);
+	if (failed != LB_PASS)
+		return failed;
+	if (rw->way == LB_WAY_BACK && turn_round(skb))
+		return LB_REWRITE_FAILED;
+	*verdict = rw->way == LB_WAY_BACK ? bpf_redirect(route.ifindex, 0)
+					  : bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
+	return why;
+}
+
+/* The one place where a reason becomes a verdict. */
+static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet *p, const struct lb_rewrite *rw,
+				  enum lb_reason why, __u64 now, enum lb_hook hook)
+{
+	int verdict = TC_ACT_UNSPEC;
+
+	switch (why) {
+	case LB_PASS:
+		break;
+	case LB_FORWARD_LOCAL:
+	case LB_FORWARD_REMOTE:
+	case LB_HAIRPIN:
+	case LB_REPLY:
+	case LB_REPLY_SNAT:
+		why = translate(skb, p, rw, why, &verdict);
+		if (why > LB_REPLY_SNAT)
+			verdict = TC_ACT_SHOT;
+		break;
+	case LB_NO_BACKEND:
+	case LB_PORT_UNSERVED:
+		why = reject(skb, p, why, now);
+		verdict = why == LB_REJECT_LIMIT || why == LB_REWRITE_FAILED ? TC_ACT_SHOT
+									     : (int)bpf_redirect(skb->ifindex, 0);
+		break;
+	case LB_ECHO:
+		why = answer_echo(skb, p);
+		verdict = why == LB_ECHO ? (int)bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+		break;
+	default:
+		verdict = TC_ACT_SHOT;
+	}
+	count(hook, why, skb->len);
+	return verdict;
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	__u64 now = bpf_jiffies64();
+	struct lb_packet p = {};
+	struct lb_rewrite rw = {};
+	enum lb_reason why = LB_PASS;
+
+	if (load_packet(skb, &p))
+		why = ingress(skb, &p, now, &rw);
+	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_INGRESS);
+}
+
+SEC("tc")
+int tc_egress(struct __sk_buff *skb)
+{
+	__u64 now = bpf_jiffies64();
+	struct lb_packet p = {};
+	struct lb_rewrite rw = {};
+	enum lb_reason why = LB_PASS;
+
+	if (load_packet(skb, &p) && p.l4_kind == LB_L4_PORTS)
+		why = reply(&p, false, now, &rw);
+	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_EGRESS);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
