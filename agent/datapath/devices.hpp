@@ -22,7 +22,7 @@ struct Link {
     bool up = false;
     bool loopback = false;
     bool ethernet = true;
-    std::vector<Address> addresses;
+    std::vector<Address> addresses; ///< as the kernel orders them, deprecated ones last
 
     friend bool operator==(const Link&, const Link&) = default;
 };
@@ -57,8 +57,8 @@ public:
     static Result<Netlink> open();
 
     Result<NetworkState> read(); ///< one consistent dump; repeated when the kernel says it was interrupted
-    int event_fd() const { return events_.get(); } ///< readable: something changed; then drain() and read()
-    void drain();
+    int event_fd() const { return events_.get(); } ///< readable: call drain()
+    bool drain(); ///< true: a link, an address or a default route changed, or events were lost; then read()
 
 private:
     Netlink(UniqueFd dump, UniqueFd events) : dump_{std::move(dump)}, events_{std::move(events)} {}

@@ -1,0 +1,153 @@
+// Netlink against the kernel, in a network namespace of this process's own.
+#include <catch2/catch.hpp>
+
+#include <poll.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "datapath/devices.hpp"
+
+using namespace naru;
+
+namespace {
+
+void run(const std::string& command)
+{
+    INFO(command);
+    REQUIRE(std::system(command.c_str()) == 0);
+}
+
+/// From here on this process sees an empty machine: lo, down.
+void enter_empty_machine()
+{
+    REQUIRE(::unshare(CLONE_NEWNET) == 0);
+}
+
+const Link& link_named(const NetworkState& state, const std::string& name)
+{
+    for (const auto& [index, link] : state.links)
+        if (link.name == name)
+            return link;
+    throw std::runtime_error{"no device " + name};
+}
+
+bool readable(const Netlink& netlink, int timeout_ms)
+{
+    pollfd fd{netlink.event_fd(), POLLIN, 0};
+    return ::poll(&fd, 1, timeout_ms) == 1;
+}
+
+Address addr(const char* text)
+{
+    return Address::parse(text).value();
+}
+
+} // namespace
+
+TEST_CASE("links, addresses of both families and next hops of default routes are read")
+{
+    enter_empty_machine();
+    run("ip link add br0 type bridge");
+    run("ip link add veth1 type veth peer name eth0");
+    run("ip link set veth1 master br0");
+    run("ip tuntap add dev tun1 mode tun");
+    run("ip link add vxlan1 type vxlan id 1 dstport 4789");
+    for (const auto* name : {"lo", "br0", "veth1", "eth0", "tun1"})
+        run(std::string{"ip link set up dev "} + name);
+    run("ip addr add 192.0.2.1/24 dev eth0");
+    run("ip addr add 10.9.0.1 peer 10.9.0.2 dev tun1");
+    run("ip -6 addr add fd00::2/64 dev eth0 nodad preferred_lft 0");
+    run("ip -6 addr add fd00::1/64 dev eth0 nodad");
+    run("ip route add default nexthop via 192.0.2.254 nexthop via 10.9.0.2");
+    run("ip -6 route add default dev br0");
+    run("ip route add default dev veth1 table 100");
+
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    const auto state = netlink->read();
+    REQUIRE(state);
+
+    const auto& bridge = link_named(*state, "br0");
+    const auto& veth = link_named(*state, "veth1");
+    const auto& eth = link_named(*state, "eth0");
+    const auto& tunnel = link_named(*state, "tun1");
+    CHECK(link_named(*state, "lo").loopback);
+    CHECK(bridge.kind == "bridge");
+    CHECK(bridge.up);
+    CHECK(veth.kind == "veth");
+    CHECK(veth.master == bridge.index);
+    CHECK(veth.ethernet);
+    CHECK(link_named(*state, "vxlan1").kind == "vxlan");
+    CHECK_FALSE(link_named(*state, "vxlan1").up);
+    CHECK(tunnel.kind == "tun");
+    CHECK_FALSE(tunnel.ethernet);
+    CHECK(tunnel.addresses.front() == addr("10.9.0.1"));
+    REQUIRE(eth.addresses.size() >= 3);
+    CHECK(eth.addresses.front() == addr("192.0.2.1"));
+    CHECK(eth.addresses.back() == addr("fd00::2"));
+    CHECK(state->addresses().contains(addr("fd00::1")));
+    CHECK(state->addresses().contains(addr("127.0.0.1")));
+    CHECK(state->default_route_devices == std::set{eth.index, tunnel.index, bridge.index});
+}
+
+TEST_CASE("a state is whole with more devices than fit in one read")
+{
+    enter_empty_machine();
+    constexpr int devices = 300;
+    run("for i in $(seq " + std::to_string(devices) + "); do echo link add port$i type bridge; done | ip -batch -");
+
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    const auto state = netlink->read();
+    REQUIRE(state);
+    int seen = 0;
+    for (const auto& [index, link] : state->links)
+        seen += link.kind == "bridge";
+    CHECK(seen == devices);
+}
+
+TEST_CASE("links, addresses and default routes raise an event, other routes do not")
+{
+    enter_empty_machine();
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    CHECK_FALSE(readable(*netlink, 0));
+
+    run("ip link add eth0 type veth peer name peer0");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK(netlink->drain());
+
+    run("ip link set up dev peer0 && ip link set up dev eth0");
+    run("ip addr add 192.0.2.1/24 dev eth0");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK(netlink->drain());
+
+    run("ip route add 198.51.100.0/24 dev eth0");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK_FALSE(netlink->drain());
+
+    run("ip route add default dev eth0");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK(netlink->drain());
+    CHECK_FALSE(readable(*netlink, 0));
+
+    run("ip link del eth0");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK(netlink->drain());
+}
+
+TEST_CASE("lost events count as a change")
+{
+    enter_empty_machine();
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    run("ip link add eth0 type veth peer name peer0 && ip link set up dev peer0 && ip link set up dev eth0");
+    // Routes that concern nobody, in such number that the socket's buffer cannot hold their events.
+    run("for a in $(seq 0 15); do for b in $(seq 0 255); do echo route add 10.$a.$b.0/24 dev eth0; done; done"
+        " | ip -batch -");
+    REQUIRE(readable(*netlink, 2000));
+    CHECK(netlink->drain());
+    CHECK_FALSE(readable(*netlink, 0));
+}
