@@ -144,6 +144,7 @@ TEST_CASE("lost events count as a change")
     auto netlink = Netlink::open();
     REQUIRE(netlink);
     run("ip link add eth0 type veth peer name peer0 && ip link set up dev peer0 && ip link set up dev eth0");
+    netlink->drain();
     // Routes that concern nobody, in such number that the socket's buffer cannot hold their events.
     run("for a in $(seq 0 15); do for b in $(seq 0 255); do echo route add 10.$a.$b.0/24 dev eth0; done; done"
         " | ip -batch -");
