@@ -14,10 +14,18 @@ from .plan import (CLIENT, FABRIC_GATEWAY, FIRST_POD_HOST, HOST_PREFIX, NODES, P
                    VIP_NETWORKS)
 from .system import ip, ip_batch, sysctl
 
-QUIET = {"ipv6/conf/all/accept_dad": 0, "ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/accept_ra": 0,
+# No waiting for duplicate addresses, and no redirects: they would teach a client to go round the node it was told
+# to use.
+QUIET = {"ipv4/conf/all/accept_redirects": 0, "ipv4/conf/default/accept_redirects": 0,
+         "ipv4/conf/all/send_redirects": 0, "ipv4/conf/default/send_redirects": 0,
+         "ipv6/conf/all/accept_redirects": 0, "ipv6/conf/default/accept_redirects": 0,
+         "ipv6/conf/all/accept_dad": 0, "ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/accept_ra": 0,
          "ipv6/conf/all/disable_ipv6": 0, "ipv6/conf/default/disable_ipv6": 0}
 ROUTER = QUIET | {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1,
                   "ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1}
+# The router of the fabric knows no way to an address that nobody serves, and says so at once.
+FABRIC = QUIET | {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1, "ipv4/icmp_ratelimit": 0,
+                  "ipv6/icmp/ratelimit": 0}
 LOOSE = QUIET | {"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
 ID = re.compile(r"[a-z0-9-]{1,24}")
 
@@ -81,7 +89,8 @@ class Lab:
             cgroup.mkdir(parents=True, exist_ok=True)
         for netns in [self.fabric, *(place.netns for place in self.places)]:
             ip("netns", "add", netns)
-        for netns in [self.fabric, self.client.netns, *(pod.netns for pod in self.pods.values())]:
+        sysctl(self.fabric, FABRIC)
+        for netns in [self.client.netns, *(pod.netns for pod in self.pods.values())]:
             sysctl(netns, LOOSE)
         for place in self.nodes.values():
             sysctl(place.netns, ROUTER)

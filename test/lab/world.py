@@ -1,0 +1,153 @@
+"""What a scenario works with: fresh addresses, objects that are applied, and statements about who reaches whom."""
+
+import itertools
+import time
+
+from .objects import port, service, slices
+from .place import tally
+
+FAMILIES = (4, 6)
+BUDGET = 5          # seconds for a change to be seen everywhere, on a busy machine
+SILENCE = 0.7       # seconds without an answer that count as a drop
+SERVED = ["8080/tcp", "8081/tcp", "8080/udp", "8081/udp"]
+HOST_SERVED = ["7000/tcp", "7000/udp"]
+
+
+def both(number, net4, net6):
+    return {4: net4.format(number), 6: net6.format(number)}
+
+
+class World:
+    def __init__(self, lab, socket_lb, binaries):
+        self.lab, self.sockets, self.binaries = lab, socket_lb == "all", binaries
+        self.base_flags = ("--socket-lb", socket_lb)
+        self.client, self.nodes, self.pods = lab.client, lab.nodes, lab.pods
+        self.numbers = itertools.count(10)
+        for pod in self.pods.values():
+            pod.serve(*SERVED)
+        for node in self.nodes.values():
+            node.serve(*HOST_SERVED)
+        lab.start_agents(binaries, *self.base_flags)
+
+    def reset(self):
+        """An empty cluster; agents that died or got other flags start again."""
+        self.lab.objects.clear()
+        self.lab.route_vips("n1")
+        self.start_agents()
+
+    def start_agents(self, *flags):
+        """Agents with these flags beside the usual ones; those that run so already are left alone."""
+        wanted = (*self.base_flags, *flags)
+        for agent in self.lab.agents.values():
+            if agent.process.poll() is None and agent.flags == wanted:
+                continue
+            if agent.process.poll() is None:
+                agent.process.terminate()
+                agent.process.wait(10)
+            agent.start(*wanted)
+        for agent in self.lab.agents.values():
+            agent.wait_ready()
+
+    # Who is who
+
+    def pod(self, *names):
+        return [self.pods[name] for name in names]
+
+    @property
+    def insiders(self):
+        """Clients of both nodes. With the socket path off naru does not serve processes of a node."""
+        return self.pod("a1", "b1") + (list(self.nodes.values()) if self.sockets else [])
+
+    def by_socket(self, who):
+        return self.sockets and who.node != ""
+
+    # Addresses nobody used before, so that one scenario leaves nothing to the next
+
+    def vip(self):
+        return both(next(self.numbers), "10.96.0.{}", "fd96::{}")
+
+    def lb(self):
+        return both(next(self.numbers), "192.0.2.{}", "2001:db8::{}")
+
+    def external(self):
+        return both(next(self.numbers), "198.51.100.{}", "2001:db8:1::{}")
+
+    def node_port(self):
+        return 30000 + next(self.numbers)
+
+    # Objects
+
+    def apply(self, *objects):
+        self.lab.objects.put(*objects)
+
+    def remove(self, *objects):
+        self.lab.objects.remove(*objects)
+
+    def web(self, name, ips, places, target=8080, node_port=0, proto="TCP", conditions=None, **spec):
+        """A Service on port 80 and its slices, applied. Returns the objects."""
+        made = [service(name, ips, [port(80, proto=proto, node_port=node_port)], **spec),
+                *slices(name, places, [port(target, proto=proto)], **(conditions or {}))]
+        self.apply(*made)
+        return made
+
+    # Statements
+
+    def reaches(self, who, address, number, pods, proto="tcp", sees=None, count=None, **more):
+        """Within the budget, and from then on: all of `pods` answer and nobody else does. `sees`: the client
+        addresses that servers may see, a set or a function of the pod's name."""
+        wanted = {pod if isinstance(pod, str) else pod.name for pod in pods}
+        count = count or (8 if len(wanted) == 1 else 24 * len(wanted))
+
+        def round_of():
+            answers = who.fetch(address, number, proto, count, **more)
+            counts = tally(answers)
+            if set(counts) != wanted:
+                return f"{dict(counts)}, wanted {sorted(wanted)}"
+            for answer in answers:
+                allowed = sees(answer.pod) if callable(sees) else sees
+                if allowed and answer.client not in allowed:
+                    return f"{answer.pod} saw {answer.client}, wanted {sorted(allowed)}"
+                if answer.peer != address or answer.peer_port != number:
+                    return f"the client believes to talk to {answer.peer} port {answer.peer_port}"
+            return ""
+
+        self.holds(round_of, f"{who.name} -> {address} port {number}/{proto}")
+
+    def refused(self, who, address, number, proto="tcp", **more):
+        self.fails(who, address, number, {"ECONNREFUSED"}, proto, **more)
+
+    def dropped(self, who, address, number, proto="tcp", **more):
+        self.fails(who, address, number, {"EHOSTUNREACH" if self.by_socket(who) else "timeout"}, proto, **more)
+
+    def untouched(self, who, address, number, proto="tcp", **more):
+        """It went on to the router of the fabric, which knows no way."""
+        self.fails(who, address, number, {"ENETUNREACH"}, proto, **more)
+
+    def fails(self, who, address, number, errors=None, proto="tcp", **more):
+        def once():
+            answer = who.fetch(address, number, proto, timeout=SILENCE, **more)[0]
+            if answer.error and (errors is None or answer.error in errors):
+                return ""
+            return f"{answer}, wanted {' or '.join(sorted(errors or ['an error']))}"
+
+        self.holds(once, f"{who.name} -> {address} port {number}/{proto}")
+
+    def holds(self, look, what, within=BUDGET):
+        """`look` says what is wrong, or nothing. It may take the budget to come true; then it must stay true."""
+        deadline = time.monotonic() + within
+        while wrong := look():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}: {wrong}")
+            time.sleep(0.02)
+        if wrong := look():
+            raise AssertionError(f"{what}: came true and then not: {wrong}")
+
+    def logged(self, node, *words):
+        """Within the budget one line of the agent's log holds all the words."""
+        agent = self.lab.agents[node]
+
+        def look():
+            found = any(all(word in line for word in words) for line in agent.log().splitlines())
+            return "" if found else f"no line with {words} in:\n{agent.log(8)}"
+
+        self.holds(look, f"log of the agent on {node}")
