@@ -36,6 +36,10 @@ struct Address {
     bool is_multicast() const;
     bool is_broadcast() const; ///< 255.255.255.255
 
+    /// Nobody may be served there and nobody may serve from there (CVE-2020-8554, CVE-2021-25737): what kind of
+    /// address it is, in a word; null for any other.
+    const char* why_unservable() const;
+
     friend auto operator<=>(const Address&, const Address&) = default;
 };
 

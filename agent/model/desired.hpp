@@ -27,6 +27,8 @@ struct Claim {
     ObjectKey owner;
     std::int64_t created_sec = 0;
     std::string uid;
+
+    friend bool operator==(const Claim&, const Claim&) = default;
 };
 
 struct Desired {

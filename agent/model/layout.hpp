@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "maglev.hpp"
@@ -48,7 +50,7 @@ std::vector<std::byte> encode(const Block& block, std::uint32_t service_number);
 /// Reads a block back; nullopt when header, bounds or slots contradict each other.
 std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number, lb_service record);
 
-/// Free space of the arena: first fit by size, merged with its neighbours when freed. Offsets are multiples of
+/// Free space of the arena: best fit, lowest offset first, merged with its neighbours when freed. Offsets are multiples of
 /// LB_BLOCK_ALIGN and never 0.
 class ArenaSpace {
 public:
@@ -61,7 +63,11 @@ public:
     std::size_t capacity() const { return capacity_; }
 
 private:
+    void insert(std::uint32_t offset, std::uint32_t length);
+    void remove(std::uint32_t offset, std::uint32_t length);
+
     std::map<std::uint32_t, std::uint32_t> free_; ///< offset -> length, disjoint, not adjacent
+    std::set<std::pair<std::uint32_t, std::uint32_t>> by_length_; ///< the same as length, offset
     std::size_t used_ = 0;
     std::size_t capacity_ = 0;
 };

@@ -1,9 +1,9 @@
 // What Services mean on this node depends on: its v1 Node object and its network interfaces.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "address.hpp"
@@ -45,7 +45,16 @@ struct NodeView {
     ExternalIps external_ips;
     std::string proxy_name; ///< own service-proxy-name; empty: only Services without the label
 
+    /// Of an interface or of the Node object: such an address also carries traffic that is no Service's.
+    bool owns(const Address& address) const;
+
+    /// Where this node answers on nodePorts. Loopback addresses are for processes of the host only; link-local ones
+    /// are left out, they mean nothing without their link.
+    std::set<Address> node_port_addresses(Family family) const;
+
     friend bool operator==(const NodeView&, const NodeView&) = default;
 };
+
+bool inside_any(const std::vector<Cidr>& networks, const Address& address);
 
 } // namespace naru

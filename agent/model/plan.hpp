@@ -53,10 +53,9 @@ private:
     };
 
     void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan, Touched& touched);
-    bool fits(const ObjectKey& key, const Desired& desired) const;
-    void want(const ObjectKey& key, Desired desired, std::vector<Notice>& notices, Touched& touched);
+    bool fits(const ObjectKey& key, const Desired& next) const;
+    void want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched);
     std::vector<Change> changes(const Touched& touched, const Tables& installed) const;
-    std::map<ServiceId, ServiceRow>::iterator first_service(const ObjectKey& key);
 
     Capacity capacity_;
     Claims claims_;
@@ -74,11 +73,11 @@ struct Failure {
     Error error;
 };
 
-/// Applies `changes` in their order. A Service one of whose backend sets failed gets no new frontend, so that
-/// nothing of it is served half. After a failed frontend no service is erased, so that no reference dangles. Puts that
-/// failed are tried once more after the erases, which may have made room. What is left out silently comes back with
-/// Planner::remaining().
-std::vector<Failure> carry_out(const std::vector<Change>& changes,
+/// Applies `changes` in their order; `installed` is what apply changes. A Service one of whose backend sets failed gets
+/// no new frontend, so that nothing of it is served half. A service that a frontend still names, because its change
+/// failed, is not erased. Puts that failed are tried once more after the erases, which may have made room. What was
+/// left out without an error comes back with Planner::remaining().
+std::vector<Failure> carry_out(const std::vector<Change>& changes, const Tables& installed,
                                const std::function<Result<>(const Change&)>& apply);
 
 } // namespace naru

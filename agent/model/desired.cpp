@@ -1,0 +1,254 @@
+#include "desired.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "source_ranges.hpp"
+
+namespace naru {
+
+namespace {
+
+constexpr std::uint32_t default_affinity_sec = 10800; // v1.DefaultClientIPServiceAffinitySeconds
+constexpr std::uint32_t longest_affinity_sec = 86400; // v1.MaxClientIPServiceAffinitySeconds
+
+/// A backend set for each side of a frontend.
+struct Sides {
+    ServiceId inside;
+    ServiceId outside;
+};
+
+bool is_ours(const Service& service, const NodeView& view)
+{
+    if (service.type == ServiceType::external_name || service.headless_label)
+        return false;
+    return view.proxy_name.empty() ? !service.proxy_name : service.proxy_name == view.proxy_name;
+}
+
+lb_service_type raw_type(ServiceType type)
+{
+    switch (type) {
+    case ServiceType::node_port: return LB_TYPE_NODE_PORT;
+    case ServiceType::load_balancer: return LB_TYPE_LOAD_BALANCER;
+    case ServiceType::cluster_ip:
+    case ServiceType::external_name: break;
+    }
+    return LB_TYPE_CLUSTER_IP;
+}
+
+/// Keeps only what sorts first of a set that is larger than a block can be, chosen ones before others.
+void limit(std::vector<Backend>& backends)
+{
+    std::ranges::stable_partition(backends, &Backend::chosen);
+    backends.resize(LB_MAX_ROWS);
+    std::ranges::sort(backends);
+}
+
+/// Expands one Service, port by port and family by family.
+class Expansion {
+public:
+    Expansion(const Service& service, std::span<const EndpointSlice* const> slices, const NodeView& view)
+        : service_{service}, slices_{slices}, view_{view},
+          source_ranges_{service.type == ServiceType::load_balancer ? service.source_ranges
+                                                                    : std::vector<std::string>{}}
+    {
+    }
+
+    Desired run() &&
+    {
+        for (const auto& port : service_.ports)
+            check(port);
+        affinity_sec_ = affinity();
+        check_ranges();
+        for (auto family : {Family::v4, Family::v6}) {
+            auto cluster_ip = std::ranges::find(service_.cluster_ips, family, &Address::family);
+            if (cluster_ip != service_.cluster_ips.end())
+                expand(family, *cluster_ip);
+        }
+        if (refused_endpoints_)
+            tell("EndpointRefused", std::to_string(refused_endpoints_) +
+                                        " endpoint addresses are not used: wrong family, loopback, unspecified, "
+                                        "link-local, multicast or broadcast");
+        return std::move(desired_);
+    }
+
+private:
+    void tell(std::string reason, std::string message)
+    {
+        Notice notice{service_.key, std::move(reason), std::move(message)};
+        if (std::ranges::find(desired_.notices, notice) == desired_.notices.end())
+            desired_.notices.push_back(std::move(notice));
+    }
+
+    void check(const ServicePort& port)
+    {
+        if (port.protocol == Protocol::sctp)
+            tell("UnsupportedProtocol", "port " + std::to_string(port.port.host) + " is not served: SCTP");
+        else if (port.port.host == 0)
+            tell("InvalidPort", "port \"" + port.name + "\" is not served: 0 is not a port");
+        else if (std::ranges::any_of(ports_, [&](const ServicePort* p) {
+                     return p->name == port.name && p->protocol == port.protocol;
+                 }))
+            tell("DuplicatePort", "port \"" + port.name + "\" is there twice, the first one counts");
+        else
+            ports_.push_back(&port);
+    }
+
+    std::uint32_t affinity()
+    {
+        if (!service_.client_ip_affinity)
+            return 0;
+        auto timeout = service_.affinity_timeout_sec.value_or(default_affinity_sec);
+        if (timeout >= 1 && timeout <= longest_affinity_sec)
+            return timeout;
+        tell("InvalidAffinityTimeout", "timeoutSeconds " + std::to_string(timeout) + " is not in 1.." +
+                                           std::to_string(longest_affinity_sec) + ", " +
+                                           std::to_string(default_affinity_sec) + " is used");
+        return default_affinity_sec;
+    }
+
+    void check_ranges()
+    {
+        for (const auto& written : source_ranges_.invalid())
+            tell("InvalidSourceRange", "loadBalancerSourceRanges: \"" + written + "\" is not a CIDR, it is ignored");
+        if (source_ranges_.admits_nobody())
+            tell("InvalidSourceRange", "loadBalancerSourceRanges holds no valid CIDR: nobody is admitted");
+    }
+
+    bool serves_ingress(const Ingress& ingress, Family family) const
+    {
+        return ingress.ip && !ingress.proxy && ingress.ip->family() == family;
+    }
+
+    bool has_ingress(Family family) const
+    {
+        return std::ranges::any_of(service_.ingress, [&](const Ingress& i) { return serves_ingress(i, family); });
+    }
+
+    void expand(Family family, const Address& cluster_ip)
+    {
+        std::set<Address> node_ports;
+        if (service_.type == ServiceType::node_port || service_.type == ServiceType::load_balancer)
+            node_ports = view_.node_port_addresses(family);
+        const auto filter = source_ranges_.filter(family, view_.node);
+        if (!source_ranges_.empty() && !filter.on && has_ingress(family))
+            tell("SourceRangesOtherFamily", std::string{"loadBalancerSourceRanges holds no "} +
+                                                (family == Family::v4 ? "IPv4" : "IPv6") +
+                                                " range: that family is not filtered");
+
+        for (const auto* port : ports_) {
+            ServiceId cluster{service_.key, service_.uid, port->name, port->protocol, family, Scope::cluster};
+            auto local = cluster;
+            local.scope = Scope::local;
+            bool internal_local = service_.internal_policy == TrafficPolicy::local;
+            bool external_local = service_.external_policy == TrafficPolicy::local;
+            const auto& internal = internal_local ? local : cluster;
+
+            claim({cluster_ip, port->port, port->protocol}, LB_KIND_CLUSTER_IP, {internal, internal}, {});
+            bool external = claim_external(*port, family, node_ports, {cluster, external_local ? local : cluster},
+                                           filter);
+            add_services(cluster, internal_local || external ? &local : nullptr, filter.admitted);
+        }
+    }
+
+    /// Whether the port has any frontend besides its ClusterIP.
+    bool claim_external(const ServicePort& port, Family family, const std::set<Address>& node_ports,
+                        const Sides& sides, const Filter& filter)
+    {
+        bool any = false;
+        if (port.node_port.host)
+            for (const auto& address : node_ports)
+                any |= claim({address, port.node_port, port.protocol}, LB_KIND_NODE_PORT, sides, {});
+        if (service_.type == ServiceType::load_balancer)
+            for (const auto& ingress : service_.ingress)
+                if (serves_ingress(ingress, family))
+                    any |= claim({*ingress.ip, port.port, port.protocol}, LB_KIND_LOAD_BALANCER, sides, filter);
+        for (const auto& address : service_.external_ips)
+            if (address.family() == family && may_be_external_ip(address))
+                any |= claim({address, port.port, port.protocol}, LB_KIND_EXTERNAL_IP, sides, {});
+        return any;
+    }
+
+    bool may_be_external_ip(const Address& address)
+    {
+        const auto& allowed = view_.external_ips;
+        if (allowed.on && (allowed.only.empty() || inside_any(allowed.only, address)))
+            return true;
+        tell("FrontendRefused", "externalIP " + address.text() + " is not served: --external-ips does not allow it");
+        return false;
+    }
+
+    /// Within one Service too, the kind decides who has the key, then the order of the ports.
+    bool claim(const FrontendKey& key, lb_frontend_kind kind, const Sides& sides, const Filter& filter)
+    {
+        const char* refused = kind == LB_KIND_NODE_PORT ? nullptr : key.address.why_unservable();
+        if (refused) {
+            tell("FrontendRefused", key.address.text() + " is not served: " + refused + " address");
+            return false;
+        }
+        auto [it, added] = desired_.claims.try_emplace(key);
+        auto& claim = it->second;
+        if (!added && claim.row.kind <= kind)
+            return false;
+        claim.row = {.kind = kind,
+                     .inside = sides.inside,
+                     .outside = sides.outside,
+                     .host_only = key.address.is_loopback(),
+                     .node_address = kind == LB_KIND_NODE_PORT || view_.owns(key.address),
+                     .ranges = filter.on,
+                     .admits_node = filter.admits_node};
+        claim.owner = service_.key;
+        claim.created_sec = service_.created_sec;
+        claim.uid = service_.uid;
+        return true;
+    }
+
+    /// The local set exists wherever a flip of a policy could need it, so that flows survive the flip.
+    void add_services(const ServiceId& cluster, const ServiceId* local, const std::vector<Cidr>& admitted)
+    {
+        auto selected =
+            select_endpoints(slices_, cluster.port_name, cluster.protocol, cluster.family, view_.node);
+        refused_endpoints_ = std::max(refused_endpoints_, selected.refused);
+        if (selected.cluster.size() > LB_MAX_ROWS) {
+            tell("TooManyEndpoints", std::to_string(selected.cluster.size()) + " endpoints, only " +
+                                         std::to_string(LB_MAX_ROWS) + " are used");
+            limit(selected.cluster);
+            limit(selected.local);
+        }
+
+        ServiceRow row{.backends = std::move(selected.cluster),
+                       .affinity_timeout_sec = affinity_sec_,
+                       .type = raw_type(service_.type),
+                       .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
+        if (local) {
+            bool none_here = std::ranges::none_of(selected.local, &Backend::chosen);
+            desired_.services.try_emplace(*local, ServiceRow{.backends = std::move(selected.local),
+                                                             .affinity_timeout_sec = affinity_sec_,
+                                                             .drop_if_empty = none_here && selected.any_usable,
+                                                             .type = row.type,
+                                                             .source_ranges = {}});
+        }
+        desired_.services.try_emplace(cluster, std::move(row));
+    }
+
+    const Service& service_;
+    std::span<const EndpointSlice* const> slices_;
+    const NodeView& view_;
+    SourceRanges source_ranges_;
+    std::vector<const ServicePort*> ports_;
+    std::uint32_t affinity_sec_ = 0;
+    unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints
+    Desired desired_;
+};
+
+} // namespace
+
+Desired desired(const Service& service, std::span<const EndpointSlice* const> slices, const NodeView& view)
+{
+    if (!is_ours(service, view) || service.cluster_ips.empty())
+        return {};
+    return Expansion{service, slices, view}.run();
+}
+
+} // namespace naru

@@ -1,0 +1,175 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace naru {
+
+namespace {
+
+template <class Map, class Key>
+const typename Map::mapped_type* find(const Map& map, const Key& key)
+{
+    auto it = map.find(key);
+    return it == map.end() ? nullptr : &it->second;
+}
+
+template <class Map, class Key>
+bool holds(const Map& wanted, const Map& installed, const Key& key)
+{
+    const auto* want = find(wanted, key);
+    const auto* have = find(installed, key);
+    return want && have ? *want == *have : want == have;
+}
+
+FrontendKey wildcard_of(const Address& address) { return {address, {}, {}}; }
+
+/// The least id a Service can have: its services follow one another.
+ServiceId first_of(const ObjectKey& key) { return {key, {}, {}, Protocol::tcp, Family::v4, Scope::cluster}; }
+
+/// Rows of one Service against what is free.
+struct Growth {
+    std::size_t added = 0;
+    std::size_t removed = 0;
+
+    bool fits(std::size_t held, std::size_t capacity) const
+    {
+        return added <= removed || held + added - removed <= capacity;
+    }
+};
+
+} // namespace
+
+Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view,
+                     const Tables& installed)
+{
+    Plan plan;
+    Touched touched;
+    const auto rows = [this] { return wanted_.services.size() + wanted_.frontends.size() + ranges_; };
+    const auto rows_before = rows();
+    for (const auto& key : dirty)
+        recompute(store, key, view, plan, touched);
+
+    // Whoever was refused gets a chance when something went. The first that still has no room ends it: the others
+    // wait for the next time rather than make every change pay for all of them.
+    if (rows() < rows_before)
+        for (const auto& key : std::set<ObjectKey>{refused_}) {
+            if (!dirty.contains(key))
+                recompute(store, key, view, plan, touched);
+            if (refused_.contains(key))
+                break;
+        }
+
+    plan.changes = changes(touched, installed);
+    pending_.services.merge(touched.services);
+    pending_.frontends.merge(touched.frontends);
+    return plan;
+}
+
+void Planner::settle(const Tables& installed)
+{
+    settled_ = true;
+    for (const auto& [id, _] : installed.services)
+        if (!wanted_.services.contains(id))
+            pending_.services.insert(id);
+    for (const auto& [key, _] : installed.frontends)
+        if (!wanted_.frontends.contains(key))
+            pending_.frontends.insert(key);
+}
+
+std::vector<Change> Planner::remaining(const Tables& installed)
+{
+    std::erase_if(pending_.services, [&](const auto& id) { return holds(wanted_.services, installed.services, id); });
+    std::erase_if(pending_.frontends,
+                  [&](const auto& key) { return holds(wanted_.frontends, installed.frontends, key); });
+    return changes(pending_, installed);
+}
+
+std::vector<Change> Planner::changes(const Touched& touched, const Tables& installed) const
+{
+    Changes list;
+    for (const auto& id : touched.services)
+        if (const auto* want = find(wanted_.services, id); want || settled_)
+            list.service(id, find(installed.services, id), want);
+    for (const auto& key : touched.frontends)
+        if (const auto* want = find(wanted_.frontends, key); want || settled_)
+            list.frontend(key, find(installed.frontends, key), want);
+    return list.take();
+}
+
+void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan, Touched& touched)
+{
+    Desired next;
+    if (const auto* service = store.service(key))
+        next = desired(*service, store.slices_of(key), view);
+
+    const bool room = fits(key, next);
+    if (room) {
+        refused_.erase(key);
+    } else {
+        refused_.insert(key);
+        next.notices.push_back({key, "NoRoom",
+                                "does not fit into the tables, what it had before is kept; it is tried again when "
+                                "another Service goes"});
+    }
+
+    auto told = std::exchange(told_[key], {next.notices.begin(), next.notices.end()});
+    std::ranges::copy_if(next.notices, std::back_inserter(plan.notices),
+                         [&](const Notice& notice) { return !told.contains(notice); });
+    if (next.notices.empty())
+        told_.erase(key);
+    if (room)
+        want(key, std::move(next), plan.notices, touched);
+}
+
+bool Planner::fits(const ObjectKey& key, const Desired& next) const
+{
+    Growth services, frontends, ranges;
+    for (const auto& [id, row] : next.services) {
+        services.added += !wanted_.services.contains(id);
+        ranges.added += row.source_ranges.size();
+    }
+    for (auto it = wanted_.services.lower_bound(first_of(key)); it != wanted_.services.end() && it->first.key == key; ++it) {
+        services.removed += !next.services.contains(it->first);
+        ranges.removed += it->second.source_ranges.size();
+    }
+
+    const Address* last = nullptr; // claims are sorted: the keys of an address follow one another
+    for (const auto& [frontend, claim] : next.claims) {
+        frontends.added += !wanted_.frontends.contains(frontend);
+        if (!last || *last != frontend.address)
+            frontends.added += !claim.row.node_address && !wanted_.frontends.contains(wildcard_of(frontend.address));
+        last = &frontend.address;
+    }
+    for (const auto& [frontend, _] : claims_.claims_of(key))
+        frontends.removed += !next.claims.contains(frontend) && claims_.contenders(frontend) == 1;
+
+    return services.fits(wanted_.services.size(), capacity_.services) &&
+           frontends.fits(wanted_.frontends.size(), capacity_.frontends) && ranges.fits(ranges_, capacity_.ranges);
+}
+
+void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
+{
+    for (auto it = wanted_.services.lower_bound(first_of(key)); it != wanted_.services.end() && it->first.key == key;) {
+        touched.services.insert(it->first);
+        ranges_ -= it->second.source_ranges.size();
+        it = next.services.contains(it->first) ? std::next(it) : wanted_.services.erase(it);
+    }
+    for (auto& [id, row] : next.services) {
+        touched.services.insert(id);
+        ranges_ += row.source_ranges.size();
+        wanted_.services.insert_or_assign(id, std::move(row));
+    }
+
+    for (const auto& [frontend, _] : next.claims)
+        touched.frontends.insert(frontend);
+    for (auto& [frontend, row] : claims_.replace(key, std::move(next.claims), notices)) {
+        touched.frontends.insert(frontend);
+        if (row)
+            wanted_.frontends.insert_or_assign(frontend, std::move(*row));
+        else
+            wanted_.frontends.erase(frontend);
+    }
+}
+
+} // namespace naru
