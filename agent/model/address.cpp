@@ -117,9 +117,12 @@ void clear_host_bits(Address& address, unsigned bits)
 std::string_view text(Protocol protocol)
 {
     switch (protocol) {
-    case Protocol::tcp: return "TCP";
-    case Protocol::udp: return "UDP";
-    case Protocol::sctp: return "SCTP";
+    case Protocol::tcp:
+        return "TCP";
+    case Protocol::udp:
+        return "UDP";
+    case Protocol::sctp:
+        return "SCTP";
     }
     return "?";
 }
@@ -146,7 +149,8 @@ Address Address::from(const lb_addr& raw)
 
 Family Address::family() const
 {
-    return std::memcmp(bytes.data(), mapped_prefix.data(), mapped_prefix.size()) == 0 ? Family::v4 : Family::v6;
+    return std::memcmp(bytes.data(), mapped_prefix.data(), mapped_prefix.size()) == 0 ? Family::v4
+                                                                                      : Family::v6;
 }
 
 lb_addr Address::raw() const
@@ -185,7 +189,8 @@ bool Address::is_multicast() const
 
 bool Address::is_broadcast() const
 {
-    return family() == Family::v4 && std::all_of(bytes.begin() + 12, bytes.end(), [](auto b) { return b == 255; });
+    return family() == Family::v4 &&
+           std::all_of(bytes.begin() + 12, bytes.end(), [](auto b) { return b == 255; });
 }
 
 const char* Address::why_unservable() const

@@ -16,13 +16,15 @@ enum class Family : std::uint8_t { v4 = 4, v6 = 6 };
 enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
 
 std::string_view text(Protocol protocol); ///< "TCP"
-std::optional<Protocol> parse_protocol(std::string_view text); ///< "TCP", "UDP", "SCTP"; exact case as in the API
+std::optional<Protocol>
+parse_protocol(std::string_view text); ///< "TCP", "UDP", "SCTP"; exact case as in the API
 
 /// An IPv6 address, or an IPv4 address mapped into IPv6. Ordered by bytes, so IPv4 sorts together.
 struct Address {
     std::array<std::uint8_t, 16> bytes{};
 
-    /// Dotted quad (leading zeros read as decimal, as upstream's parser does) or RFC 4291 text; no zone, no port.
+    /// Dotted quad (leading zeros read as decimal, as upstream's parser does) or RFC 4291 text; no zone, no
+    /// port.
     static std::optional<Address> parse(std::string_view text);
     static Address from(const lb_addr& raw);
 
@@ -36,8 +38,8 @@ struct Address {
     bool is_multicast() const;
     bool is_broadcast() const; ///< 255.255.255.255
 
-    /// Nobody may be served there and nobody may serve from there (CVE-2020-8554, CVE-2021-25737): what kind of
-    /// address it is, in a word; null for any other.
+    /// Nobody may be served there and nobody may serve from there (CVE-2020-8554, CVE-2021-25737): what kind
+    /// of address it is, in a word; null for any other.
     const char* why_unservable() const;
 
     friend auto operator<=>(const Address&, const Address&) = default;
@@ -65,7 +67,7 @@ struct Cidr {
     unsigned bits = 0;
 
     static std::optional<Cidr> parse(std::string_view text); ///< "10.0.0.0/8"; host bits are cleared
-    bool contains(const Address& address) const;              ///< false for another family
+    bool contains(const Address& address) const;             ///< false for another family
     std::string text() const;
     friend auto operator<=>(const Cidr&, const Cidr&) = default;
 };

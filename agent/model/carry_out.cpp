@@ -45,7 +45,8 @@ private:
 
     void step(const Change& change, const PutFrontend& put)
     {
-        bool held_back = put.row.inside ? broken_.contains(put.row.inside->key) : unserved_.contains(put.key.address);
+        bool held_back =
+            put.row.inside ? broken_.contains(put.row.inside->key) : unserved_.contains(put.key.address);
         if (!held_back && attempt(change, failed_puts))
             return;
         stuck_.insert(put.key);
@@ -106,7 +107,8 @@ std::vector<Failure> carry_out(const std::vector<Change>& changes, const Tables&
             again(change);
         puts = std::move(again.failed_puts);
     }
-    failures.insert(failures.end(), std::make_move_iterator(puts.begin()), std::make_move_iterator(puts.end()));
+    failures.insert(failures.end(), std::make_move_iterator(puts.begin()),
+                    std::make_move_iterator(puts.end()));
     return failures;
 }
 

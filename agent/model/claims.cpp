@@ -17,7 +17,10 @@ bool written_by_hand(const Claim& claim)
 }
 
 /// An address of this node also carries traffic that is none of ours.
-bool owns_address(const Claim& claim) { return claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address; }
+bool owns_address(const Claim& claim)
+{
+    return claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address;
+}
 
 FrontendRow wildcard_row()
 {
@@ -31,7 +34,8 @@ Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner)
     if (!winner)
         return {loser.owner, "FrontendRefused", key.text() + " is not served: the address is a ClusterIP"};
     return {loser.owner, "FrontendConflict",
-            key.text() + " is served for " + winner->owner.text() + ", which comes first; remove it from one of the two"};
+            key.text() + " is served for " + winner->owner.text() +
+                ", which comes first; remove it from one of the two"};
 }
 
 } // namespace
@@ -39,8 +43,8 @@ Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner)
 bool Claims::Precedes::operator()(const Claim* a, const Claim* b) const
 {
     auto rank = [](const Claim& c) {
-        return std::tuple<int, std::int64_t, const std::string&, const ObjectKey&>{c.row.kind, age_rank(c), c.uid,
-                                                                                  c.owner};
+        return std::tuple<int, std::int64_t, const std::string&, const ObjectKey&>{c.row.kind, age_rank(c),
+                                                                                   c.uid, c.owner};
     };
     return rank(*a) < rank(*b);
 }
@@ -129,8 +133,8 @@ Claims::Affected Claims::affected(const std::map<FrontendKey, Claim>& held,
         if (differs(entry, held))
             consider(entry.first, entry.second);
     for (const auto& address : contested)
-        for (auto it = by_key_.lower_bound({address, {}, {}}); it != by_key_.end() && it->first.address == address;
-             ++it)
+        for (auto it = by_key_.lower_bound({address, {}, {}});
+             it != by_key_.end() && it->first.address == address; ++it)
             keys.try_emplace(it->first);
     for (auto& [key, before] : keys)
         before = {.winner = winner(key), .claimed = held.contains(key)};
@@ -148,7 +152,8 @@ std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, std::map<Fro
 
     std::vector<std::map<FrontendKey, Claim>::node_type> replaced; // winners of before point to them
     for (const auto& [key, _] : keys) {
-        if (auto old = held.find(key); old != held.end() && (!next.contains(key) || next.at(key) != old->second)) {
+        if (auto old = held.find(key);
+            old != held.end() && (!next.contains(key) || next.at(key) != old->second)) {
             unlink(key, old->second);
             replaced.push_back(held.extract(old));
         }

@@ -22,8 +22,8 @@ public:
     Claims(Claims&&) = default; // a copy would point into the original
     Claims& operator=(Claims&&) = default;
 
-    /// Replaces all claims of `owner` and reports which rows change hands, appear, change or vanish, the wildcard
-    /// rows of their addresses included. Losing is told once in `notices`, when it begins.
+    /// Replaces all claims of `owner` and reports which rows change hands, appear, change or vanish, the
+    /// wildcard rows of their addresses included. Losing is told once in `notices`, when it begins.
     std::vector<FrontendChange> replace(const ObjectKey& owner, std::map<FrontendKey, Claim> next,
                                         std::vector<Notice>& notices);
 
@@ -48,8 +48,9 @@ private:
 
     /// How an address is used, over all its ports.
     struct Use {
-        std::size_t cluster_ip = 0; ///< claims as ClusterIP: they shut out everybody who writes the address by hand
-        std::size_t wildcard = 0;   ///< claims that make the whole address ours
+        std::size_t cluster_ip =
+            0; ///< claims as ClusterIP: they shut out everybody who writes the address by hand
+        std::size_t wildcard = 0; ///< claims that make the whole address ours
         std::size_t claims = 0;
     };
 
@@ -60,7 +61,8 @@ private:
     };
     using Affected = std::map<FrontendKey, Before>;
 
-    Affected affected(const std::map<FrontendKey, Claim>& held, const std::map<FrontendKey, Claim>& next) const;
+    Affected affected(const std::map<FrontendKey, Claim>& held,
+                      const std::map<FrontendKey, Claim>& next) const;
     void link(const FrontendKey& key, const Claim& claim);
     void unlink(const FrontendKey& key, const Claim& claim);
     bool has_wildcard(const Address& address) const;

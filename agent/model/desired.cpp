@@ -29,10 +29,13 @@ bool is_ours(const Service& service, const NodeView& view)
 lb_service_type raw_type(ServiceType type)
 {
     switch (type) {
-    case ServiceType::node_port: return LB_TYPE_NODE_PORT;
-    case ServiceType::load_balancer: return LB_TYPE_LOAD_BALANCER;
+    case ServiceType::node_port:
+        return LB_TYPE_NODE_PORT;
+    case ServiceType::load_balancer:
+        return LB_TYPE_LOAD_BALANCER;
     case ServiceType::cluster_ip:
-    case ServiceType::external_name: break;
+    case ServiceType::external_name:
+        break;
     }
     return LB_TYPE_CLUSTER_IP;
 }
@@ -67,9 +70,10 @@ public:
                 expand(family, *cluster_ip);
         }
         if (refused_endpoints_)
-            tell("EndpointRefused", std::to_string(refused_endpoints_) +
-                                        " endpoint addresses are not used: wrong family, loopback, unspecified, "
-                                        "link-local, multicast or broadcast");
+            tell("EndpointRefused",
+                 std::to_string(refused_endpoints_) +
+                     " endpoint addresses are not used: wrong family, loopback, unspecified, "
+                     "link-local, multicast or broadcast");
         return std::move(desired_);
     }
 
@@ -111,7 +115,8 @@ private:
     void check_ranges()
     {
         for (const auto& written : source_ranges_.invalid())
-            tell("InvalidSourceRange", "loadBalancerSourceRanges: \"" + written + "\" is not a CIDR, it is ignored");
+            tell("InvalidSourceRange",
+                 "loadBalancerSourceRanges: \"" + written + "\" is not a CIDR, it is ignored");
         if (source_ranges_.admits_nobody())
             tell("InvalidSourceRange", "loadBalancerSourceRanges holds no valid CIDR: nobody is admitted");
     }
@@ -123,7 +128,8 @@ private:
 
     bool has_ingress(Family family) const
     {
-        return std::ranges::any_of(service_.ingress, [&](const Ingress& i) { return serves_ingress(i, family); });
+        return std::ranges::any_of(service_.ingress,
+                                   [&](const Ingress& i) { return serves_ingress(i, family); });
     }
 
     void expand(Family family, const Address& cluster_ip)
@@ -146,8 +152,8 @@ private:
             const auto& internal = internal_local ? local : cluster;
 
             claim({cluster_ip, port->port, port->protocol}, LB_KIND_CLUSTER_IP, {internal, internal}, {});
-            bool external = claim_external(*port, family, node_ports, {cluster, external_local ? local : cluster},
-                                           filter);
+            bool external = claim_external(*port, family, node_ports,
+                                           {cluster, external_local ? local : cluster}, filter);
             add_services(cluster, internal_local || external ? &local : nullptr, filter.admitted);
         }
     }
@@ -163,7 +169,8 @@ private:
         if (service_.type == ServiceType::load_balancer)
             for (const auto& ingress : service_.ingress)
                 if (serves_ingress(ingress, family))
-                    any |= claim({*ingress.ip, port.port, port.protocol}, LB_KIND_LOAD_BALANCER, sides, filter);
+                    any |=
+                        claim({*ingress.ip, port.port, port.protocol}, LB_KIND_LOAD_BALANCER, sides, filter);
         for (const auto& address : service_.external_ips)
             if (address.family() == family && may_be_external_ip(address))
                 any |= claim({address, port.port, port.protocol}, LB_KIND_EXTERNAL_IP, sides, {});
@@ -175,7 +182,8 @@ private:
         const auto& allowed = view_.external_ips;
         if (allowed.on && (allowed.only.empty() || inside_any(allowed.only, address)))
             return true;
-        tell("FrontendRefused", "externalIP " + address.text() + " is not served: --external-ips does not allow it");
+        tell("FrontendRefused",
+             "externalIP " + address.text() + " is not served: --external-ips does not allow it");
         return false;
     }
 
@@ -223,11 +231,12 @@ private:
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {
             bool none_here = std::ranges::none_of(selected.local, &Backend::chosen);
-            desired_.services.try_emplace(*local, ServiceRow{.backends = std::move(selected.local),
-                                                             .affinity_timeout_sec = affinity_sec_,
-                                                             .drop_if_empty = none_here && selected.any_usable,
-                                                             .type = row.type,
-                                                             .source_ranges = {}});
+            desired_.services.try_emplace(*local,
+                                          ServiceRow{.backends = std::move(selected.local),
+                                                     .affinity_timeout_sec = affinity_sec_,
+                                                     .drop_if_empty = none_here && selected.any_usable,
+                                                     .type = row.type,
+                                                     .source_ranges = {}});
         }
         desired_.services.try_emplace(cluster, std::move(row));
     }

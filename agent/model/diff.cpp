@@ -52,15 +52,16 @@ void Changes::frontend(const FrontendKey& key, const FrontendRow* installed, con
     if (!wanted || (installed && *installed == *wanted))
         return;
     auto& puts = installed && stops_checking_ranges(*installed, *wanted) ? unranged_
-                 : key.protocol                                         ? put_frontends_
-                                                                        : put_wildcards_;
+                 : key.protocol                                          ? put_frontends_
+                                                                         : put_wildcards_;
     puts.push_back(PutFrontend{key, *wanted});
 }
 
 std::vector<Change> Changes::take()
 {
     auto all = std::exchange(unranged_, {});
-    for (auto* part : {&put_services_, &put_frontends_, &put_wildcards_, &erase_frontends_, &erase_services_}) {
+    for (auto* part :
+         {&put_services_, &put_frontends_, &put_wildcards_, &erase_frontends_, &erase_services_}) {
         all.insert(all.end(), std::make_move_iterator(part->begin()), std::make_move_iterator(part->end()));
         part->clear();
     }

@@ -35,8 +35,8 @@ struct Endpoint {
 
 struct EndpointSlice {
     ObjectKey key;
-    std::string service;           ///< label kubernetes.io/service-name; empty: belongs to nobody
-    std::optional<Family> family;  ///< absent: FQDN or unknown, ignored
+    std::string service;          ///< label kubernetes.io/service-name; empty: belongs to nobody
+    std::optional<Family> family; ///< absent: FQDN or unknown, ignored
     bool headless_label = false;
     std::vector<EndpointPort> ports;
     std::vector<Endpoint> endpoints;

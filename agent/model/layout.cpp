@@ -32,10 +32,9 @@ SocketAddress at(const lb_backend& row) { return {Address::from(row.addr), Port:
 
 std::uint16_t flags_of(const Backend& backend)
 {
-    return static_cast<std::uint16_t>((backend.chosen ? LB_BACKEND_CHOSEN : 0) |
-                                      (backend.serving ? LB_BACKEND_SERVING : 0) |
-                                      (backend.local ? LB_BACKEND_LOCAL : 0) |
-                                      (backend.terminating ? LB_BACKEND_TERMINATING : 0));
+    return static_cast<std::uint16_t>(
+        (backend.chosen ? LB_BACKEND_CHOSEN : 0) | (backend.serving ? LB_BACKEND_SERVING : 0) |
+        (backend.local ? LB_BACKEND_LOCAL : 0) | (backend.terminating ? LB_BACKEND_TERMINATING : 0));
 }
 
 lb_backend to_row(const Backend& backend, std::uint32_t generation)
@@ -160,7 +159,8 @@ bool operator==(const Block& a, const Block& b)
            std::ranges::equal(a.rows, b.rows, same_bytes<lb_backend>);
 }
 
-std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations, std::uint32_t seed)
+std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
+                           std::uint32_t seed)
 {
     if (row.backends.size() > LB_MAX_ROWS)
         return std::nullopt;
@@ -169,8 +169,8 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
     block.flags = row.drop_if_empty ? LB_SERVICE_DROP_IF_EMPTY : 0;
     block.affinity_timeout_sec = row.affinity_timeout_sec;
     if (row.affinity_timeout_sec)
-        block.affinity_epoch = installed && installed->affinity_timeout_sec ? installed->affinity_epoch
-                                                                            : generations.take();
+        block.affinity_epoch =
+            installed && installed->affinity_timeout_sec ? installed->affinity_epoch : generations.take();
 
     auto to = positions(installed, row.backends);
     block.rows.resize(to.empty() ? 0 : 1u + *std::ranges::max_element(to));
@@ -180,7 +180,8 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
         const auto& backend = row.backends[i];
         bool survives = installed && to[i] < installed->rows.size() && !is_vacant(installed->rows[to[i]]) &&
                         at(installed->rows[to[i]]) == backend.at;
-        block.rows[to[i]] = to_row(backend, survives ? installed->rows[to[i]].generation : generations.take());
+        block.rows[to[i]] =
+            to_row(backend, survives ? installed->rows[to[i]].generation : generations.take());
         if (backend.chosen)
             chosen.push_back({.at = backend.at, .position = to[i]});
     }
@@ -211,7 +212,8 @@ std::vector<std::byte> encode(const Block& block, std::uint32_t service_number)
 
 std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number, lb_service record)
 {
-    if (record.rows > LB_MAX_ROWS || record.slots > LB_MAX_SLOTS || bytes.size() < block_bytes(record.rows, record.slots))
+    if (record.rows > LB_MAX_ROWS || record.slots > LB_MAX_SLOTS ||
+        bytes.size() < block_bytes(record.rows, record.slots))
         return std::nullopt;
 
     Reader reader{bytes};

@@ -39,7 +39,8 @@ struct Block {
 
 /// The block `row` should have, given what is installed. Survivors keep position and generation; others fill
 /// vacant positions with fresh generations. Refused (nullopt) above LB_MAX_ROWS backends.
-std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations, std::uint32_t seed);
+std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
+                           std::uint32_t seed);
 
 /// Same flags, rows and slots: nothing to publish.
 bool operator==(const Block& a, const Block& b);
@@ -48,16 +49,18 @@ bool operator==(const Block& a, const Block& b);
 std::vector<std::byte> encode(const Block& block, std::uint32_t service_number);
 
 /// Reads a block back; nullopt when header, bounds or slots contradict each other.
-std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number, lb_service record);
+std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number,
+                            lb_service record);
 
-/// Free space of the arena: best fit, lowest offset first, merged with its neighbours when freed. Offsets are multiples of
-/// LB_BLOCK_ALIGN and never 0.
+/// Free space of the arena: best fit, lowest offset first, merged with its neighbours when freed. Offsets are
+/// multiples of LB_BLOCK_ALIGN and never 0.
 class ArenaSpace {
 public:
     explicit ArenaSpace(std::uint32_t bytes);
 
     std::optional<std::uint32_t> take(std::size_t bytes);
-    bool take_at(std::uint32_t offset, std::size_t bytes); ///< adopt; false when out of bounds or already taken
+    bool take_at(std::uint32_t offset,
+                 std::size_t bytes); ///< adopt; false when out of bounds or already taken
     void give_back(std::uint32_t offset, std::size_t bytes);
     std::size_t used() const { return used_; }
     std::size_t capacity() const { return capacity_; }

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t slots_per_backend = 25;
 
 /// Primes just below the powers of two: a skip of any size walks through all slots.
-constexpr std::array<std::uint16_t, 11> ladder{61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, LB_MAX_SLOTS};
+constexpr std::array<std::uint16_t, 11> ladder{61,   127,  251,   509,   1021,        2039,
+                                               4093, 8191, 16381, 32749, LB_MAX_SLOTS};
 
 constexpr std::uint16_t unowned = UINT16_MAX;
 static_assert(LB_MAX_ROWS <= unowned);

@@ -1,5 +1,6 @@
-// Consistent hashing after "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), section 3.4.
-// Every node builds the same table from the same set: nothing but the backends' identity and weight goes in.
+// Consistent hashing after "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016),
+// section 3.4. Every node builds the same table from the same set: nothing but the backends' identity and
+// weight goes in.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,8 @@ bool inside_any(const std::vector<Cidr>& networks, const Address& address)
 
 bool NodeView::owns(const Address& address) const
 {
-    return interface_addresses.contains(address) || std::ranges::find(node.addresses, address) != node.addresses.end();
+    return interface_addresses.contains(address) ||
+           std::ranges::find(node.addresses, address) != node.addresses.end();
 }
 
 std::set<Address> NodeView::node_port_addresses(Family family) const

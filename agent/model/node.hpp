@@ -15,15 +15,16 @@ struct Node {
     std::string name;
     std::optional<std::string> zone;
     std::vector<Address> addresses; ///< status.addresses InternalIP, then ExternalIP, in their order
+    bool eligible = true; ///< false: being deleted, or tainted for it by the autoscaler
 
     friend bool operator==(const Node&, const Node&) = default;
 };
 
 /// `--nodeport-addresses`: which addresses of this node answer on nodePorts.
 struct NodePortAddresses {
-    bool primary = true;   ///< the first address of each family of the Node object
+    bool primary = true;    ///< the first address of each family of the Node object
     bool localhost = false; ///< 127.0.0.1 and ::1, for processes of the host only
-    bool all = false;      ///< every address of every interface, loopback included
+    bool all = false;       ///< every address of every interface, loopback included
     std::vector<Cidr> cidrs;
 
     friend bool operator==(const NodePortAddresses&, const NodePortAddresses&) = default;
@@ -48,8 +49,8 @@ struct NodeView {
     /// Of an interface or of the Node object: such an address also carries traffic that is no Service's.
     bool owns(const Address& address) const;
 
-    /// Where this node answers on nodePorts. Loopback addresses are for processes of the host only; link-local ones
-    /// are left out, they mean nothing without their link.
+    /// Where this node answers on nodePorts. Loopback addresses are for processes of the host only;
+    /// link-local ones are left out, they mean nothing without their link.
     std::set<Address> node_port_addresses(Family family) const;
 
     friend bool operator==(const NodeView&, const NodeView&) = default;

@@ -50,8 +50,8 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
     for (const auto& key : dirty)
         recompute(store, key, view, plan, touched);
 
-    // Whoever was refused gets a chance when something went. The first that still has no room ends it: the others
-    // wait for the next time rather than make every change pay for all of them.
+    // Whoever was refused gets a chance when something went. The first that still has no room ends it: the
+    // others wait for the next time rather than make every change pay for all of them.
     if (rows() < rows_before)
         for (const auto& key : std::set<ObjectKey>{refused_}) {
             if (!dirty.contains(key))
@@ -79,7 +79,8 @@ void Planner::settle(const Tables& installed)
 
 std::vector<Change> Planner::remaining(const Tables& installed)
 {
-    std::erase_if(pending_.services, [&](const auto& id) { return holds(wanted_.services, installed.services, id); });
+    std::erase_if(pending_.services,
+                  [&](const auto& id) { return holds(wanted_.services, installed.services, id); });
     std::erase_if(pending_.frontends,
                   [&](const auto& key) { return holds(wanted_.frontends, installed.frontends, key); });
     return changes(pending_, installed);
@@ -97,7 +98,8 @@ std::vector<Change> Planner::changes(const Touched& touched, const Tables& insta
     return list.take();
 }
 
-void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan, Touched& touched)
+void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan,
+                        Touched& touched)
 {
     Desired next;
     if (const auto* service = store.service(key))
@@ -108,9 +110,10 @@ void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView
         refused_.erase(key);
     } else {
         refused_.insert(key);
-        next.notices.push_back({key, "NoRoom",
-                                "does not fit into the tables, what it had before is kept; it is tried again when "
-                                "another Service goes"});
+        next.notices.push_back(
+            {key, "NoRoom",
+             "does not fit into the tables, what it had before is kept; it is tried again when "
+             "another Service goes"});
     }
 
     auto told = std::exchange(told_[key], {next.notices.begin(), next.notices.end()});
@@ -129,7 +132,8 @@ bool Planner::fits(const ObjectKey& key, const Desired& next) const
         services.added += !wanted_.services.contains(id);
         ranges.added += row.source_ranges.size();
     }
-    for (auto it = wanted_.services.lower_bound(first_of(key)); it != wanted_.services.end() && it->first.key == key; ++it) {
+    for (auto it = wanted_.services.lower_bound(first_of(key));
+         it != wanted_.services.end() && it->first.key == key; ++it) {
         services.removed += !next.services.contains(it->first);
         ranges.removed += it->second.source_ranges.size();
     }
@@ -138,19 +142,22 @@ bool Planner::fits(const ObjectKey& key, const Desired& next) const
     for (const auto& [frontend, claim] : next.claims) {
         frontends.added += !wanted_.frontends.contains(frontend);
         if (!last || *last != frontend.address)
-            frontends.added += !claim.row.node_address && !wanted_.frontends.contains(wildcard_of(frontend.address));
+            frontends.added +=
+                !claim.row.node_address && !wanted_.frontends.contains(wildcard_of(frontend.address));
         last = &frontend.address;
     }
     for (const auto& [frontend, _] : claims_.claims_of(key))
         frontends.removed += !next.claims.contains(frontend) && claims_.contenders(frontend) == 1;
 
     return services.fits(wanted_.services.size(), capacity_.services) &&
-           frontends.fits(wanted_.frontends.size(), capacity_.frontends) && ranges.fits(ranges_, capacity_.ranges);
+           frontends.fits(wanted_.frontends.size(), capacity_.frontends) &&
+           ranges.fits(ranges_, capacity_.ranges);
 }
 
 void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
 {
-    for (auto it = wanted_.services.lower_bound(first_of(key)); it != wanted_.services.end() && it->first.key == key;) {
+    for (auto it = wanted_.services.lower_bound(first_of(key));
+         it != wanted_.services.end() && it->first.key == key;) {
         touched.services.insert(it->first);
         ranges_ -= it->second.source_ranges.size();
         it = next.services.contains(it->first) ? std::next(it) : wanted_.services.erase(it);

@@ -1,5 +1,6 @@
-// From dirty Services to ordered changes. Keeps what all Services want together; what is installed comes in with
-// every call, so a restart, a repair and a retry are all the same comparison. Pure: nothing here does I/O.
+// From dirty Services to ordered changes. Keeps what all Services want together; what is installed comes in
+// with every call, so a restart, a repair and a retry are all the same comparison. Pure: nothing here does
+// I/O.
 #pragma once
 
 #include <functional>
@@ -30,16 +31,19 @@ class Planner {
 public:
     explicit Planner(Capacity capacity = {}) : capacity_{capacity} {}
 
-    /// Recomputes the Services in `dirty` and answers what must be written for them. The cost follows the size of
-    /// these Services, not the number of all. Call it once every source has listed. Until settle() it never erases.
-    Plan update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view, const Tables& installed);
+    /// Recomputes the Services in `dirty` and answers what must be written for them. The cost follows the
+    /// size of these Services, not the number of all. Call it once every source has listed. Until settle() it
+    /// never erases.
+    Plan update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view,
+                const Tables& installed);
 
     /// The sources have told everything: from now on what nobody wants is erased, leftovers of an earlier run
     /// included. They come with the next remaining().
     void settle(const Tables& installed);
 
-    /// What was planned and does not hold yet: failed changes, and erases held back until settle(). Empty when all
-    /// is well. Compares only rows planned since they last held, so it is cheap to call after every update.
+    /// What was planned and does not hold yet: failed changes, and erases held back until settle(). Empty
+    /// when all is well. Compares only rows planned since they last held, so it is cheap to call after every
+    /// update.
     std::vector<Change> remaining(const Tables& installed);
 
     const Tables& wanted() const { return wanted_; }
@@ -52,7 +56,8 @@ private:
         std::set<FrontendKey> frontends;
     };
 
-    void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan, Touched& touched);
+    void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan,
+                   Touched& touched);
     bool fits(const ObjectKey& key, const Desired& next) const;
     void want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched);
     std::vector<Change> changes(const Touched& touched, const Tables& installed) const;
@@ -73,10 +78,10 @@ struct Failure {
     Error error;
 };
 
-/// Applies `changes` in their order; `installed` is what apply changes. A Service one of whose backend sets failed gets
-/// no new frontend, so that nothing of it is served half. A service that a frontend still names, because its change
-/// failed, is not erased. Puts that failed are tried once more after the erases, which may have made room. What was
-/// left out without an error comes back with Planner::remaining().
+/// Applies `changes` in their order; `installed` is what apply changes. A Service one of whose backend sets
+/// failed gets no new frontend, so that nothing of it is served half. A service that a frontend still names,
+/// because its change failed, is not erased. Puts that failed are tried once more after the erases, which may
+/// have made room. What was left out without an error comes back with Planner::remaining().
 std::vector<Failure> carry_out(const std::vector<Change>& changes, const Tables& installed,
                                const std::function<Result<>(const Change&)>& apply);
 

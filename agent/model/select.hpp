@@ -13,9 +13,9 @@ namespace naru {
 /// One endpoint as a backend of one list.
 struct Backend {
     SocketAddress at;
-    bool chosen = false;      ///< new flows may land here
-    bool serving = false;     ///< old flows may stay
-    bool local = false;       ///< on this node
+    bool chosen = false;  ///< new flows may land here
+    bool serving = false; ///< old flows may stay
+    bool local = false;   ///< on this node
     bool terminating = false;
 
     friend auto operator<=>(const Backend&, const Backend&) = default;
@@ -30,7 +30,8 @@ struct Selection {
     unsigned refused = 0;    ///< endpoints with an address nobody may serve (loopback, link-local, ...)
 };
 
-/// Slices must all belong to the Service; their order does not matter. `port_name` and `protocol` pick the port.
+/// Slices must all belong to the Service; their order does not matter. `port_name` and `protocol` pick the
+/// port.
 Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::string_view port_name,
                            Protocol protocol, Family family, const Node& node);
 

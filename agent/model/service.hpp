@@ -49,14 +49,14 @@ struct Service {
     std::vector<Address> external_ips;
     std::vector<ServicePort> ports;
     std::vector<Ingress> ingress;
-    std::vector<std::string> source_ranges;          ///< as written; parsed where they are applied
+    std::vector<std::string> source_ranges; ///< as written; parsed where they are applied
     bool client_ip_affinity = false;
     std::optional<std::uint32_t> affinity_timeout_sec;
     TrafficPolicy external_policy = TrafficPolicy::cluster;
     TrafficPolicy internal_policy = TrafficPolicy::cluster;
-    Port health_check_node_port;                     ///< 0: none
-    std::optional<std::string> proxy_name;           ///< label service.kubernetes.io/service-proxy-name
-    bool headless_label = false;                     ///< label service.kubernetes.io/headless
+    Port health_check_node_port;           ///< 0: none
+    std::optional<std::string> proxy_name; ///< label service.kubernetes.io/service-proxy-name
+    bool headless_label = false;           ///< label service.kubernetes.io/headless
 
     friend bool operator==(const Service&, const Service&) = default;
 };

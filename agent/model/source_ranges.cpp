@@ -12,7 +12,8 @@ std::string_view trimmed(std::string_view text)
 {
     constexpr std::string_view white = " \t\r\n\v\f";
     auto begin = text.find_first_not_of(white);
-    return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(white) - begin + 1);
+    return begin == std::string_view::npos ? ""
+                                           : text.substr(begin, text.find_last_not_of(white) - begin + 1);
 }
 
 } // namespace

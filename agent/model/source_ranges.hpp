@@ -10,9 +10,9 @@ namespace naru {
 
 /// What the frontends of one family check.
 struct Filter {
-    bool on = false;             ///< off: everybody is admitted
-    bool admits_node = false;    ///< an address of this node is inside
-    std::vector<Cidr> admitted;  ///< sorted
+    bool on = false;            ///< off: everybody is admitted
+    bool admits_node = false;   ///< an address of this node is inside
+    std::vector<Cidr> admitted; ///< sorted
 };
 
 class SourceRanges {
@@ -20,8 +20,8 @@ public:
     /// White space round an entry does not count. An entry that is no CIDR is left out and kept in invalid().
     explicit SourceRanges(const std::vector<std::string>& written);
 
-    /// With entries of other families only, a family is open, as with kube-proxy. With no valid entry at all nobody
-    /// is admitted: a typing error must not open what was meant to be closed.
+    /// With entries of other families only, a family is open, as with kube-proxy. With no valid entry at all
+    /// nobody is admitted: a typing error must not open what was meant to be closed.
     Filter filter(Family family, const Node& node) const;
 
     const std::vector<std::string>& invalid() const { return invalid_; }

@@ -8,7 +8,8 @@ namespace {
 
 /// The keys of `mine` that `theirs` lacks.
 template <class Value>
-std::vector<ObjectKey> missing(const std::map<ObjectKey, Value>& mine, const std::map<ObjectKey, Value>& theirs)
+std::vector<ObjectKey> missing(const std::map<ObjectKey, Value>& mine,
+                               const std::map<ObjectKey, Value>& theirs)
 {
     std::vector<ObjectKey> keys;
     for (const auto& [key, _] : mine)
@@ -108,10 +109,7 @@ void Store::mark_all()
         dirty_.insert(dirty_.end(), key);
 }
 
-void Store::mark(const ObjectKey& service)
-{
-    dirty_.insert(service);
-}
+void Store::mark(const ObjectKey& service) { dirty_.insert(service); }
 
 std::set<ObjectKey> Store::take_dirty() { return std::exchange(dirty_, {}); }
 

@@ -36,7 +36,7 @@ public:
     const std::optional<Node>& node() const { return node_; }
     const std::map<ObjectKey, Service>& services() const { return services_; }
 
-    void mark_all();                    ///< the node or a setting changed
+    void mark_all();                     ///< the node or a setting changed
     void mark(const ObjectKey& service); ///< try again
     std::set<ObjectKey> take_dirty();
 

@@ -12,10 +12,14 @@ std::string_view word(Family family) { return family == Family::v4 ? "v4" : "v6"
 std::string_view word(lb_frontend_kind kind)
 {
     switch (kind) {
-    case LB_KIND_CLUSTER_IP: return "ClusterIP";
-    case LB_KIND_NODE_PORT: return "NodePort";
-    case LB_KIND_LOAD_BALANCER: return "LoadBalancer";
-    case LB_KIND_EXTERNAL_IP: return "ExternalIP";
+    case LB_KIND_CLUSTER_IP:
+        return "ClusterIP";
+    case LB_KIND_NODE_PORT:
+        return "NodePort";
+    case LB_KIND_LOAD_BALANCER:
+        return "LoadBalancer";
+    case LB_KIND_EXTERNAL_IP:
+        return "ExternalIP";
     }
     return "?";
 }
@@ -23,9 +27,12 @@ std::string_view word(lb_frontend_kind kind)
 std::string_view word(lb_service_type type)
 {
     switch (type) {
-    case LB_TYPE_CLUSTER_IP: return "ClusterIP";
-    case LB_TYPE_NODE_PORT: return "NodePort";
-    case LB_TYPE_LOAD_BALANCER: return "LoadBalancer";
+    case LB_TYPE_CLUSTER_IP:
+        return "ClusterIP";
+    case LB_TYPE_NODE_PORT:
+        return "NodePort";
+    case LB_TYPE_LOAD_BALANCER:
+        return "LoadBalancer";
     }
     return "?";
 }

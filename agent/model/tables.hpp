@@ -1,5 +1,5 @@
-// The agent-owned tables as values, with names instead of numbers: what desired() computes, what diff() compares,
-// what golden tests read. Numbers, positions and bytes come later (layout.hpp).
+// The agent-owned tables as values, with names instead of numbers: what desired() computes, what diff()
+// compares, what golden tests read. Numbers, positions and bytes come later (layout.hpp).
 #pragma once
 
 #include <compare>
@@ -31,7 +31,7 @@ struct ServiceId {
 };
 
 struct ServiceRow {
-    std::vector<Backend> backends; ///< sorted; serving ones only
+    std::vector<Backend> backends;          ///< sorted; serving ones only
     std::uint32_t affinity_timeout_sec = 0; ///< 0: none
     bool drop_if_empty = false;
     lb_service_type type = LB_TYPE_CLUSTER_IP;
