@@ -10,8 +10,8 @@ from . import system
 from .agent import Agent
 from .objects import Folder, node
 from .place import Place
-from .plan import (CLIENT, FABRIC_GATEWAY, FIRST_POD_HOST, HOST_PREFIX, NODES, POD_PREFIX, ROUTED_GATEWAY,
-                   VIP_NETWORKS)
+from .plan import (CLIENT, FABRIC_GATEWAY, FABRIC_SERVES, FIRST_POD_HOST, HOST_PREFIX, NODES, POD_PREFIX, ROUTED_GATEWAY,
+                   SERVICE_NETWORKS, VIP_NETWORKS)
 from .system import ip, ip_batch, sysctl
 
 # No waiting for duplicate addresses, and no redirects: they would teach a client to go round the node it was told
@@ -23,9 +23,6 @@ QUIET = {"ipv4/conf/all/accept_redirects": 0, "ipv4/conf/default/accept_redirect
          "ipv6/conf/all/disable_ipv6": 0, "ipv6/conf/default/disable_ipv6": 0}
 ROUTER = QUIET | {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1,
                   "ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1}
-# The router of the fabric knows no way to an address that nobody serves, and says so at once.
-FABRIC = QUIET | {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1, "ipv4/icmp_ratelimit": 0,
-                  "ipv6/icmp/ratelimit": 0}
 LOOSE = QUIET | {"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
 ID = re.compile(r"[a-z0-9-]{1,24}")
 
@@ -44,7 +41,7 @@ class Lab:
         self.folder = Path(tempfile.gettempdir(), self.prefix)
         self.cgroup = system.cgroup_root() / self.prefix
         self.plans = {plan.name: plan for plan in NODES}
-        self.fabric = f"{self.prefix}-fabric"
+        self.fabric = self._place("fabric", ip=FABRIC_GATEWAY)
         self.client = self._place("cl", ip=CLIENT)
         self.nodes = {plan.name: self._place(plan.name, plan.name, plan.ip) for plan in NODES}
         self.pods = {pod: self._place(pod, where, self.plans[where].pod_ip(FIRST_POD_HOST + index))
@@ -58,7 +55,7 @@ class Lab:
 
     @property
     def places(self):
-        return [self.client, *self.nodes.values(), *self.pods.values()]
+        return [self.fabric, self.client, *self.nodes.values(), *self.pods.values()]
 
     def __enter__(self):
         down(self.id)
@@ -87,10 +84,9 @@ class Lab:
         self.folder.mkdir(parents=True, exist_ok=True)
         for cgroup in {place.cgroup for place in self.places}:
             cgroup.mkdir(parents=True, exist_ok=True)
-        for netns in [self.fabric, *(place.netns for place in self.places)]:
-            ip("netns", "add", netns)
-        sysctl(self.fabric, FABRIC)
-        for netns in [self.client.netns, *(pod.netns for pod in self.pods.values())]:
+        for place in self.places:
+            ip("netns", "add", place.netns)
+        for netns in [self.fabric.netns, self.client.netns, *(pod.netns for pod in self.pods.values())]:
             sysctl(netns, LOOSE)
         for place in self.nodes.values():
             sysctl(place.netns, ROUTER)
@@ -100,6 +96,7 @@ class Lab:
         self._build_client()
         for place in self.places:
             place.start()
+        self.fabric.serve(*FABRIC_SERVES)
         for plan in self.plans.values():
             self.objects.put(node(plan.name, plan.ip, plan.zone, plan.pod_cidr))
 
@@ -110,7 +107,8 @@ class Lab:
         for place in [self.client, *self.nodes.values()]:
             lines += [f"link add eth0 netns {place.netns} type veth peer name {place.name}",
                       f"link set {place.name} master br0 up"]
-        ip_batch(self.fabric, lines)
+        lines += [f"route add local {network} dev lo" for network in VIP_NETWORKS + SERVICE_NETWORKS]
+        ip_batch(self.fabric.netns, lines + self._pod_routes())
 
     def _uplink(self, address):
         return ["link set lo up", f"addr add {address[4]}/24 dev eth0", f"addr add {address[6]}/64 dev eth0 nodad",
@@ -118,32 +116,44 @@ class Lab:
                 f"route add default via {FABRIC_GATEWAY[6]}"]
 
     def _build_node(self, plan, pods):
-        netns = self.nodes[plan.name].netns
-        lines = self._uplink(plan.ip)
-        for other in self.plans.values():
-            if other != plan:
-                lines += [f"route add {other.pod_cidr[family]} via {other.ip[family]}" for family in (4, 6)]
+        lines = self._uplink(plan.ip) + self._pod_routes(but=plan)
         if plan.bridged:
             lines += ["link add cni0 type bridge forward_delay 0 mcast_snooping 0",
                       f"addr add {plan.pod_gateway[4]}/{POD_PREFIX[4]} dev cni0",
                       f"addr add {plan.pod_gateway[6]}/{POD_PREFIX[6]} dev cni0 nodad", "link set cni0 up"]
-        for index, pod in enumerate(pods, 1):
-            lines.append(f"link add veth{index} type veth peer name eth0 netns {pod.netns}")
-            if plan.bridged:
-                lines.append(f"link set veth{index} master cni0 up")
-            else:
-                lines += [f"link set veth{index} address {routed_mac(index)}",
-                          f"addr add {ROUTED_GATEWAY[6]}/64 dev veth{index} nodad", f"link set veth{index} up",
-                          *(f"route add {pod.ip[family]}/{HOST_PREFIX[family]} dev veth{index}" for family in (4, 6))]
-        ip_batch(netns, lines)
-        for index, pod in enumerate(pods, 1):
-            ip_batch(pod.netns, bridged_pod(pod, plan) if plan.bridged else routed_pod(pod, index))
+        for pod in pods:
+            lines += self._host_end(pod)
+        ip_batch(self.nodes[plan.name].netns, lines)
+        for pod in pods:
+            ip_batch(pod.netns, self._pod_end(pod))
+
+    def _pod_routes(self, but=None):
+        return [f"route add {plan.pod_cidr[family]} via {plan.ip[family]}"
+                for plan in self.plans.values() if plan != but for family in (4, 6)]
+
+    def connect_pod(self, pod):
+        """A new pair of devices for a pod that has none, as when a pod is made."""
+        ip_batch(self.nodes[pod.node].netns, self._host_end(pod))
+        ip_batch(pod.netns, self._pod_end(pod))
+
+    def _index(self, pod):
+        return [other for other in self.pods.values() if other.node == pod.node].index(pod) + 1
+
+    def _host_end(self, pod):
+        index = self._index(pod)
+        lines = [f"link add veth{index} type veth peer name eth0 netns {pod.netns}"]
+        if self.plans[pod.node].bridged:
+            return [*lines, f"link set veth{index} master cni0 up"]
+        return [*lines, f"link set veth{index} address {routed_mac(index)}",
+                f"addr add {ROUTED_GATEWAY[6]}/64 dev veth{index} nodad", f"link set veth{index} up",
+                *(f"route add {pod.ip[family]}/{HOST_PREFIX[family]} dev veth{index}" for family in (4, 6))]
+
+    def _pod_end(self, pod):
+        plan = self.plans[pod.node]
+        return bridged_pod(pod, plan) if plan.bridged else routed_pod(pod, self._index(pod))
 
     def _build_client(self):
-        lines = self._uplink(self.client.ip)
-        for plan in self.plans.values():
-            lines += [f"route add {plan.pod_cidr[family]} via {plan.ip[family]}" for family in (4, 6)]
-        ip_batch(self.client.netns, lines)
+        ip_batch(self.client.netns, self._uplink(self.client.ip) + self._pod_routes())
         self.route_vips("n1")
 
     def route_vips(self, via):
@@ -188,9 +198,8 @@ def down(lab_id):
     system.remove_cgroup(system.cgroup_root() / prefix)
     for pins in system.BPFFS.glob(f"{prefix}-*"):
         system.remove_pins(pins)
-    for netns in [f"{prefix}-fabric", *(path.name for path in system.NETNS.glob(f"{prefix}-*"))]:
-        if (system.NETNS / netns).exists():
-            ip("netns", "del", netns)
+    for netns in system.NETNS.glob(f"{prefix}-*"):
+        ip("netns", "del", netns.name)
     shutil.rmtree(Path(tempfile.gettempdir(), prefix), ignore_errors=True)
 
 

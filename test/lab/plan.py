@@ -10,6 +10,9 @@ FABRIC_GATEWAY = {4: "172.18.0.1", 6: "fd00:172:18::1"}
 CLIENT = {4: "172.18.0.100", 6: "fd00:172:18::100"}
 ROUTED_GATEWAY = {4: "169.254.1.1", 6: "fe80::1"}
 VIP_NETWORKS = ["192.0.2.0/24", "198.51.100.0/24", "2001:db8::/32"]  # the client's way to them is a node
+SERVICE_NETWORKS = ["10.96.0.0/16", "fd96::/108"]
+# The router of the fabric answers for every such address: who gets its answer was not served by the cluster.
+FABRIC_SERVES = ["80/tcp", "80/udp", "81/tcp", "81/udp", "90/tcp", "90/udp"]
 POD_PREFIX = {4: 24, 6: 64}
 HOST_PREFIX = {4: 32, 6: 128}
 

@@ -17,6 +17,7 @@ import time
 
 NAME = sys.argv[1]
 IP_PKTINFO = 8
+IP_FREEBIND = 15
 IP_RECVERR, IPV6_RECVERR = 11, 25
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -52,6 +53,7 @@ class Server:
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if proto == "udp":
+                sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)  # answer for routed addresses nobody has
                 if family == socket.AF_INET6:
                     sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
                 else:

@@ -53,6 +53,9 @@ class World:
     def pod(self, *names):
         return [self.pods[name] for name in names]
 
+    def node_of(self, pod):
+        return self.pods[pod].node if pod in self.pods else ""
+
     @property
     def insiders(self):
         """Clients of both nodes. With the socket path off naru does not serve processes of a node."""
@@ -90,6 +93,15 @@ class World:
         self.apply(*made)
         return made
 
+    def settle(self):
+        """Waits until all that was applied so far is in force on both nodes: agents read the folder as a whole, so
+        a Service that was written last and answers says that the rest was read."""
+        vip = self.vip()
+        made = self.web(f"marker-{vip[4].rpartition('.')[2]}", vip, self.pod("a1"))
+        for who in self.pod("a1", "b1"):
+            self.reaches(who, vip[4], 80, ["a1"], count=1)
+        self.remove(*made)
+
     # Statements
 
     def reaches(self, who, address, number, pods, proto="tcp", sees=None, count=None, **more):
@@ -119,13 +131,16 @@ class World:
     def dropped(self, who, address, number, proto="tcp", **more):
         self.fails(who, address, number, {"EHOSTUNREACH" if self.by_socket(who) else "timeout"}, proto, **more)
 
-    def untouched(self, who, address, number, proto="tcp", **more):
-        """It went on to the router of the fabric, which knows no way."""
-        self.fails(who, address, number, {"ENETUNREACH"}, proto, **more)
+    def untouched(self, who, address, number, proto="tcp"):
+        """It went on as it was to the router of the fabric, which answers whatever comes so far."""
+        self.reaches(who, address, number, [self.lab.fabric], proto, sees={who.ip[6 if ":" in address else 4]})
 
     def fails(self, who, address, number, errors=None, proto="tcp", **more):
+        """One of these errors; without any, whatever is not an answer of the cluster."""
         def once():
             answer = who.fetch(address, number, proto, timeout=SILENCE, **more)[0]
+            if errors is None and answer.pod == self.lab.fabric.name:
+                return ""
             if answer.error and (errors is None or answer.error in errors):
                 return ""
             return f"{answer}, wanted {' or '.join(sorted(errors or ['an error']))}"

@@ -51,7 +51,7 @@ class Probes:
     def from_outside(self, via, family):
         """A backend on the node that was asked may see the client; another node's sees the node."""
         near, far = {self.outside.ip[family], via.ip[family]}, {via.ip[family]}
-        return lambda pod: near if self.lab.pods[pod].node == via.name else far
+        return lambda pod: near if pod in self.lab.pods and self.lab.pods[pod].node == via.name else far
 
     def frontend(self):
         self.report.section("frontend", "LoadBalancer, two named ports, three servers on two nodes")

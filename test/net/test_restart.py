@@ -1,0 +1,163 @@
+"""The agent is killed, stopped and started; flows and Services live on."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import signal
+import time
+
+from lab.check import PACKETS, Suite  # noqa: E402
+from lab.objects import port, slices  # noqa: E402
+from lab.system import ip_batch, wait_until  # noqa: E402
+from lab.world import FAMILIES  # noqa: E402
+
+suite = Suite("restart")
+
+
+def streams(w, vip, lb, number):
+    """Flows that talk all the time, in each direction naru knows, TCP and UDP, both families."""
+    flows = []
+    for family in FAMILIES:
+        for who, address, to in ((w.pods["a1"], vip[family], 80), (w.pods["b1"], vip[family], 80),
+                                 (w.client, lb[family], 80), (w.client, w.nodes["n2"].ip[family], number)):
+            for proto, add in (("tcp", 0), ("udp", 1)):
+                flow = who.open(address, to + add, proto, connected=proto == "tcp")
+                assert not flow.error, f"{who.name} -> {address}: {flow.error}"
+                assert not flow.say().error
+                flow.stream()
+                flows.append((f"{who.name} -> {address} port {to + add}/{proto}", flow))
+    return flows
+
+
+def shop(w, vip, lb, number, pods=("a2", "b2")):
+    for proto, add in (("TCP", 0), ("UDP", 1)):
+        w.apply({"apiVersion": "v1", "kind": "Service",
+                 "metadata": {"name": f"web-{proto.lower()}", "namespace": "test", "uid": f"uid-{proto}"},
+                 "spec": {"type": "LoadBalancer", "clusterIPs": list(vip.values()), "clusterIP": vip[4],
+                          "ipFamilies": ["IPv4", "IPv6"],
+                          "ports": [{"port": 80 + add, "protocol": proto, "nodePort": number + add}]},
+                 "status": {"loadBalancer": {"ingress": [{"ip": address} for address in lb.values()]}}},
+                *slices(f"web-{proto.lower()}", w.pod(*pods), [port(8080, proto=proto)]))
+
+
+def all_served(w, vip, lb, number, pods):
+    for family in FAMILIES:
+        for proto, add in (("tcp", 0), ("udp", 1)):
+            for who in w.insiders:
+                w.reaches(who, vip[family], 80 + add, pods, proto)
+            w.reaches(w.client, lb[family], 80 + add, pods, proto)
+            w.reaches(w.client, w.nodes["n2"].ip[family], number + add, pods, proto)
+
+
+@suite.scenario("a killed agent breaks no flow and loses no packet, and a change made meanwhile is applied after its start")
+def killed(w):
+    vip, lb, number = w.vip(), w.lb(), w.node_port()
+    w.node_port()
+    shop(w, vip, lb, number)
+    all_served(w, vip, lb, number, ["a2", "b2"])
+    flows = streams(w, vip, lb, number)
+    for agent in w.lab.agents.values():
+        agent.kill(signal.SIGKILL)
+    for family in FAMILIES:  # the datapath needs no agent
+        w.reaches(w.client, lb[family], 80, ["a2", "b2"])
+        w.reaches(w.pods["a1"], vip[family], 81, ["a2", "b2"], "udp")
+    shop(w, vip, lb, number, ("a2", "b2", "b3"))
+    for agent in w.lab.agents.values():
+        agent.restart()
+    all_served(w, vip, lb, number, ["a2", "b2", "b3"])
+    for name, flow in flows:
+        told = flow.stop()
+        flow.close()
+        assert told["sent"] > 20 and told["answered"] == told["sent"], f"{name}: {told}"
+        assert len(told["pods"]) == 1, f"{name} changed its server: {told['pods']}"
+
+
+@suite.scenario("programs and tables are taken over on a restart, not made anew beside the old ones")
+def adopted(w):
+    vip, lb, number = w.vip(), w.lb(), w.node_port()
+    w.node_port()
+    shop(w, vip, lb, number)
+    all_served(w, vip, lb, number, ["a2", "b2"])
+    agent = w.lab.agents["n1"]
+    links, tables = pins(agent), agent.naructl("backends", "-o", "json")
+    agent.kill(signal.SIGKILL)
+    agent.restart()
+    w.settle()
+    assert pins(agent) == links, f"{sorted(links)} became {sorted(pins(agent))}"
+    w.holds(lambda: "" if agent.naructl("backends", "-o", "json") == tables else agent.naructl("backends"),
+            "the rows keep positions and generations")
+
+
+def pins(agent):
+    return {str(path.relative_to(agent.pins)) for path in agent.pins.rglob("*")}
+
+
+@suite.scenario("an object deleted while the agent is down is gone after its start")
+def deleted_meanwhile(w):
+    vip, other = w.vip(), w.vip()
+    made = w.web("web", vip, w.pod("a2", "b2"))
+    w.web("other", other, w.pod("a2"))
+    for who in w.insiders:
+        w.reaches(who, vip[4], 80, ["a2", "b2"])
+    for agent in w.lab.agents.values():
+        agent.kill(signal.SIGKILL)
+    w.remove(*made)
+    for agent in w.lab.agents.values():
+        agent.restart()
+    for who in w.insiders:
+        for family in FAMILIES:
+            w.untouched(who, vip[family], 80)
+            w.reaches(who, other[family], 80, ["a2"])
+
+
+@suite.scenario("an agent that is told to stop leaves within a second with 0, and the datapath goes on")
+def stopped(w):
+    vip = w.vip()
+    w.web("web", vip, w.pod("a2", "b2"))
+    for who in w.insiders:
+        w.reaches(who, vip[4], 80, ["a2", "b2"])
+    for agent in w.lab.agents.values():
+        since = time.monotonic()
+        code = agent.kill(signal.SIGTERM)
+        took = time.monotonic() - since
+        assert code == 0 and took < 1, f"exit code {code} after {took:.1f} s"
+    for who in w.insiders:
+        w.reaches(who, vip[6], 80, ["a2", "b2"])
+
+
+@suite.scenario("--cleanup removes every program and pin, and a second time does no harm")
+def cleanup(w):
+    vip = w.vip()
+    w.web("web", vip, w.pod("a2", "b2"))
+    for who in w.insiders:
+        w.reaches(who, vip[4], 80, ["a2", "b2"])
+    for agent in w.lab.agents.values():
+        agent.kill(signal.SIGTERM)
+        for _ in range(2):
+            done = agent.run("--cleanup")
+            assert done.returncode == 0, done
+            assert not agent.pins.exists() or not list(agent.pins.iterdir()), sorted(pins(agent))
+    for who in w.insiders:
+        for family in FAMILIES:
+            w.untouched(who, vip[family], 80)
+
+
+@suite.scenario("a pod's device that appears while the agent runs is served within the budget", paths=(PACKETS,))
+def new_device(w):
+    vip = w.vip()
+    w.web("web", vip, w.pod("a2", "b2"))
+    for name in ("a1", "b1"):
+        who, node = w.pods[name], w.nodes[w.pods[name].node]
+        for family in FAMILIES:
+            w.reaches(who, vip[family], 80, ["a2", "b2"])
+        ip_batch(node.netns, ["link del veth1"])
+        wait_until(lambda who=who: who.fetch(w.pods["a2"].ip[4], 8080, timeout=0.1)[0].error, 5, "the pod is cut off")
+        w.lab.connect_pod(who)
+        for family in FAMILIES:
+            w.reaches(who, vip[family], 80, ["a2", "b2"], sees={who.ip[family]})
+
+
+if __name__ == "__main__":
+    suite.main()
