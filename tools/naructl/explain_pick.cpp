@@ -1,0 +1,91 @@
+#include "explain_pick.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "lb/hash.h"
+#include "words.hpp"
+
+namespace naru::ctl {
+
+namespace {
+
+constexpr std::uint32_t seed = LB_DEFAULT_SEED; // equal on all nodes, no flag changes it
+
+std::vector<Candidate> by_chance(const Block& block)
+{
+    std::vector<std::size_t> slots(block.rows.size());
+    for (auto position : block.slots)
+        ++slots.at(position);
+    std::vector<Candidate> candidates;
+    for (std::size_t position = 0; position < slots.size(); ++position)
+        if (slots[position])
+            candidates.push_back({static_cast<std::uint16_t>(position),
+                                  static_cast<double>(slots[position]) / static_cast<double>(block.slots.size())});
+    std::ranges::stable_sort(candidates, std::ranges::greater{}, &Candidate::share);
+    return candidates;
+}
+
+Pick by_slot(const Block& block, std::uint32_t hash, std::string_view what, std::string affinity)
+{
+    auto slot = lb_slot(hash, static_cast<std::uint16_t>(block.slots.size()));
+    auto position = block.slots[slot];
+    return {std::move(affinity),
+            fmt::format("{}: slot {} of {} -> position {}", what, slot, block.slots.size(), position),
+            {{position, 1}}};
+}
+
+/// Where a living entry leads; nullptr: that backend is not for new flows any more.
+const lb_backend* stuck_to(const Block& block, const lb_affinity& entry)
+{
+    if (entry.position >= block.rows.size())
+        return nullptr;
+    const auto& row = block.rows[entry.position];
+    return row.generation == entry.generation && (row.flags & LB_BACKEND_CHOSEN) ? &row : nullptr;
+}
+
+Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
+                   const Clock& clock)
+{
+    auto sticky = fmt::format("ClientIP, {}", duration(block.affinity_timeout_sec));
+    if (!remembered.client)
+        return {sticky + ": this client's key is not known here", "by entry or by the client's hash", by_chance(block)};
+
+    auto key = frontend_of(flow);
+    auto first_pick = [&](std::string affinity) {
+        return by_slot(block, lb_hash_client(&remembered.client->client, &key, seed), "hash of the client",
+                       std::move(affinity));
+    };
+    if (!remembered.affinity)
+        return first_pick(sticky + ": no entry");
+    const auto& entry = *remembered.affinity;
+    if (entry.service != service || entry.epoch != block.affinity_epoch)
+        return first_pick(sticky + ": an entry of other times, void");
+    auto left = clock.remaining_sec(entry.last_seen, block.affinity_timeout_sec);
+    if (!left)
+        return {sticky + ": an expired entry", "any slot by chance, because the entry expired", by_chance(block)};
+    if (!stuck_to(block, entry))
+        return first_pick(sticky + ": the entry's backend takes no new flows");
+    return {fmt::format("{}: entry for {}, {} left", sticky, socket_text(block.rows[entry.position].addr, block.rows[entry.position].port), duration(*left)),
+            fmt::format("entry -> position {}", entry.position),
+            {{entry.position, 1}}};
+}
+
+} // namespace
+
+Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
+                  const Clock& clock)
+{
+    if (block.affinity_timeout_sec)
+        return with_affinity(flow, service, block, remembered, clock);
+    if (!flow.outside)
+        return {"none", "any slot by chance: a choice inside needs no agreement between nodes", by_chance(block)};
+    if (!flow.from_port)
+        return {"none", "by the hash of the flow, which needs the source port (--from IP:PORT)", by_chance(block)};
+    auto tuple = tuple_of(flow);
+    return by_slot(block, lb_hash_tuple(&tuple, seed), "hash of the flow", "none");
+}
+
+} // namespace naru::ctl
