@@ -19,7 +19,7 @@ def on(w, node):
 
 
 def counted(w, node, *reasons):
-    return sum(row["count"] for row in metric_rows(w, node) if row["reason"] in reasons)
+    return sum(row["packets"] for row in metric_rows(w, node) if row["reason"] in reasons)
 
 
 def metric_rows(w, node):

@@ -178,11 +178,13 @@ class Probes:
         self.await_frontends(pods_of("frontend"))
 
     def long_flow(self, pod):
-        while True:
+        """A connection that this pod answers, made by trying."""
+        for _ in range(100):
             flow = self.outside.open(lb(10)[4], 80)
-            if flow.error or flow.say().pod == pod.name:
+            if not flow.error and flow.say().pod == pod.name:
                 return flow
             flow.close()
+        raise RuntimeError(f"of 100 connections to {at(lb(10)[4], 80)} none was answered by {pod.name}")
 
     def edit(self, pod, ready):
         manifest = self.lab.objects.path / "frontend.yaml"
