@@ -1,0 +1,78 @@
+#include "file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+
+#include "yaml.hpp"
+
+namespace naru {
+
+namespace {
+
+bool same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+/// One byte more than is allowed shows that there is too much.
+Result<std::string> read_all(int fd)
+{
+    std::string text(yaml::max_bytes + 1, '\0');
+    std::size_t length = 0;
+    while (length < text.size()) {
+        ssize_t got = ::read(fd, text.data() + length, text.size() - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return sys_error("read");
+        if (got == 0)
+            break;
+        length += static_cast<std::size_t>(got);
+    }
+    if (length > yaml::max_bytes)
+        return error(fmt::format("larger than {} MiB: split it", yaml::max_bytes >> 20));
+    text.resize(length);
+    text.shrink_to_fit();
+    return text;
+}
+
+} // namespace
+
+bool File::Look::operator==(const Look& other) const
+{
+    return device == other.device && inode == other.inode && size == other.size &&
+           same(modified, other.modified) && same(changed, other.changed);
+}
+
+Result<std::optional<std::string>> File::read(const std::filesystem::path& path)
+{
+    // O_NONBLOCK: a FIFO of this name must not stop the agent.
+    int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return sys_error("read");
+    auto close = [](int* open) { ::close(*open); };
+    std::unique_ptr<int, decltype(close)> owner{&fd, close};
+
+    struct stat status{};
+    if (::fstat(fd, &status) < 0)
+        return sys_error("read");
+    if (!S_ISREG(status.st_mode))
+        return error("not a regular file");
+
+    Look now{status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
+    if (!touched && now == seen_)
+        return std::nullopt;
+    auto text = read_all(fd);
+    if (!text)
+        return std::unexpected{text.error()};
+    seen_ = now;
+    touched = false;
+    auto hash = std::hash<std::string>{}(*text);
+    if (hash == content_)
+        return std::nullopt;
+    content_ = hash;
+    return std::optional{std::move(*text)};
+}
+
+} // namespace naru
