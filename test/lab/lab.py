@@ -10,8 +10,8 @@ from . import system
 from .agent import Agent
 from .objects import Folder, node
 from .place import Place
-from .plan import (CLIENT, FABRIC_GATEWAY, FABRIC_SERVES, FIRST_POD_HOST, HOST_PREFIX, NODES, POD_PREFIX, ROUTED_GATEWAY,
-                   SERVICE_NETWORKS, VIP_NETWORKS)
+from .plan import (CLIENT, FABRIC_GATEWAY, FABRIC_SERVES, FIRST_POD_HOST, HOST_PREFIX, NODES, POD_PREFIX,
+                   ROUTED_GATEWAY, SERVICE_NETWORKS, VIP_NETWORKS)
 from .system import ip, ip_batch, sysctl
 
 # No waiting for duplicate addresses, and no redirects: they would teach a client to go round the node it was told

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import system
 
-RESIDENT = Path(__file__).with_name("resident.py")
+RESIDENT = Path(__file__).with_name("resident")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Place:
         self.numbers = itertools.count(1)
 
     def start(self):
-        self.process = system.spawn([system.PYTHON, "-I", "-S", str(RESIDENT), self.name], self.netns, self.cgroup,
+        self.process = system.spawn([system.PYTHON, "-B", "-S", str(RESIDENT), self.name], self.netns, self.cgroup,
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def stop(self):

@@ -155,39 +155,5 @@ def too_many(w):
     w.holds(lambda: "" if w.pods["b1"].fetch(vip[4], 80)[0].pod == "a2" else "not yet", "the Service made small", 60)
 
 
-@suite.scenario("bad flags end the agent with 2 and one line that names the flag")
-def bad_flags(w):
-    agent = w.lab.agents["n1"]
-    for flags, words in ((["--socket-lbb", "all"], ["--socket-lbb", "--socket-lb"]),
-                         (["--socket-lb", "some"], ["--socket-lb", "some"]),
-                         (["--nodeport-addresses", "10.0.0.0/99"], ["--nodeport-addresses", "10.0.0.0/99"]),
-                         (["--external-ips", "perhaps"], ["--external-ips", "perhaps"]),
-                         (["--healthz-bind-address", "nowhere"], ["--healthz-bind-address", "nowhere"]),
-                         (["--logging-format", "poetry"], ["--logging-format", "poetry"])):
-        done = agent.run(*flags, base=False)
-        said = done.stderr.strip()
-        assert done.returncode == 2 and said.count("\n") == 0 and all(word in said for word in words), \
-            f"{flags}: exit code {done.returncode}: {said!r}"
-
-
-@suite.scenario("what is missing on the machine ends the agent with 1 and one line that names it")
-def cannot_run(w):
-    agent = w.lab.agents["n1"]
-    manifests, cgroup = str(w.lab.objects.path), str(agent.place.cgroup)
-    spare = f"/sys/fs/bpf/{w.lab.prefix}-spare"
-    for manifest_path, bpf_path, cgroup_path, word in (
-            (manifests, spare, "/proc/nowhere", "/proc/nowhere"),
-            (manifests, spare, str(w.lab.folder), str(w.lab.folder)),
-            (manifests, "/proc/nowhere", cgroup, "/proc/nowhere"),
-            (manifests, str(agent.pins), cgroup, str(agent.pins)),  # another agent has it
-            ("/proc/nowhere", spare, cgroup, "/proc/nowhere")):
-        done = agent.run("--manifests", manifest_path, "--bpf-path", bpf_path, "--cgroup-path", cgroup_path,
-                         "--hostname-override", "n1", "--healthz-bind-address", "127.0.0.1:0",
-                         "--metrics-bind-address", "127.0.0.1:0", base=False)
-        said = done.stderr.strip()
-        assert done.returncode == 1 and word in said, \
-            f"{manifest_path} {bpf_path} {cgroup_path}: exit code {done.returncode}: {said!r}"
-
-
 if __name__ == "__main__":
     suite.main()

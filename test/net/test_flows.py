@@ -152,7 +152,7 @@ def udp_recreated(w):
         flow.close()
 
 
-@suite.scenario("a client that uses a source port again gets a fresh endpoint, not the terminating one of its old connection")
+@suite.scenario("a source port used again gets a fresh endpoint, not the terminating one of its old connection")
 def port_reuse(w):
     vip, lb = w.vip(), w.lb()
     a2, b2 = w.pod("a2", "b2")

@@ -64,7 +64,7 @@ def no_node_port(w):
             w.reaches(who, lb[family], 80, PODS)
 
 
-@suite.scenario("an ingress address is intercepted when its mode is VIP or absent, and not when it is Proxy or a name")
+@suite.scenario("an ingress address is intercepted when its mode is VIP or absent, not when it is Proxy or a name")
 def ip_mode(w):
     vip, lb = w.vip(), w.lb()
 
@@ -91,7 +91,7 @@ def ip_mode(w):
                 w.reaches(who, vip[family], 80, PODS)
 
 
-@suite.scenario("two Services share one address on different ports, and a listener of the node on a third is not reached")
+@suite.scenario("two Services share one address, and a listener of the node on a third port is not reached")
 def shared_address(w):
     lb = w.lb()
     w.web("one", w.vip(), w.pod("a2"), kind="LoadBalancer", lb=lb.values())

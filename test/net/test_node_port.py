@@ -29,7 +29,7 @@ def everywhere(w):
             w.reaches(who, vip[family], 80, ["a2", "b2"])
 
 
-@suite.scenario("from outside, a server of the node that was asked may see the client, one of the other node sees the node")
+@suite.scenario("a server of the node that was asked may see the outside client, one of the other node sees the node")
 def source(w):
     number = w.node_port()
     w.web("web", w.vip(), w.pod("a2", "b2"), node_port=number, kind="NodePort")

@@ -26,7 +26,7 @@ def metric_rows(w, node):
     return w.lab.agents[node].table("metrics")
 
 
-@suite.scenario("internalTrafficPolicy Local serves clients of nodes that run an endpoint, and drops the others, counted")
+@suite.scenario("internalTrafficPolicy Local serves clients on nodes with an endpoint, and drops the others, counted")
 def internal_local(w):
     vip = w.vip()
     w.apply(service("web", vip, PORTS, internalTrafficPolicy="Local"), *slices("web", w.pod("a2"), TARGETS))
@@ -57,7 +57,7 @@ def internal_local_host(w):
             w.dropped(who, vip[family], 80)
 
 
-@suite.scenario("externalTrafficPolicy Local keeps the client's address, and a node without endpoints is silent, counted")
+@suite.scenario("externalTrafficPolicy Local keeps the client's address, and a node without endpoints drops, counted")
 def external_local(w):
     lb, number = w.lb(), w.node_port()
     ports = [port(80, "web", "TCP", number), port(80, "dgram", "UDP", number)]
@@ -76,7 +76,7 @@ def external_local(w):
     assert counted(w, "n2", "no_local_endpoints") >= before + 8, metric_rows(w, "n2")
 
 
-@suite.scenario("clients inside the cluster reach a Local load balancer's endpoints on another node, and pods are seen")
+@suite.scenario("pods and nodes reach the endpoints of a Local load balancer on another node, and pods are seen")
 def short_circuit(w):
     lb = w.lb()
     w.apply(service("web", w.vip(), PORTS, kind="LoadBalancer", lb=lb.values(), externalTrafficPolicy="Local"),

@@ -1,0 +1,146 @@
+"""Dials: one request, or a flow that outlives one command."""
+
+import errno
+import json
+import select
+import socket
+import threading
+import time
+
+IP_RECVERR, IPV6_RECVERR = 11, 25
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def error_name(why):
+    if isinstance(why, TimeoutError):
+        return "timeout"
+    return errno.errorcode.get(why.errno, str(why))
+
+
+def dial(ask, connected=True):
+    """A socket as the command wants it: source port, timeout, and for TCP an open connection."""
+    address, port, proto = ask["address"], ask["port"], ask.get("proto", "tcp")
+    family = family_of(address)
+    sock = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    try:
+        sock.settimeout(ask.get("timeout", 2))
+        if ask.get("source_port") or ask.get("source"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((ask.get("source") or "", ask.get("source_port") or 0))
+        if proto == "udp":
+            level, option = ((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET
+                             else (socket.IPPROTO_IPV6, IPV6_RECVERR))
+            sock.setsockopt(level, option, 1)
+        if proto == "tcp":
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connected:
+            sock.connect((address, port))
+        return sock
+    except OSError:
+        sock.close()
+        raise
+
+
+def read_all(sock):
+    data = b""
+    while chunk := sock.recv(1 << 16):
+        data += chunk
+    return data
+
+
+def http(ask):
+    with dial(ask) as sock:
+        peer = sock.getpeername()
+        sock.sendall(f"GET {ask.get('path', '/')} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode("utf-8", "replace"), peer
+
+
+def ask_once(ask):
+    try:
+        if ask.get("proto", "tcp") == "tcp":
+            _, body, peer = http(ask)
+            return json.loads(body) | {"peer": peer[0], "peer_port": peer[1]}
+        connected = ask.get("connected", True)
+        with dial(ask, connected) as sock:
+            return datagram(sock, ask, b"hello", connected)
+    except OSError as why:
+        return {"error": error_name(why)}
+    except (IndexError, ValueError) as why:
+        return {"error": f"bad answer: {why}"}
+
+
+def datagram(sock, ask, payload, connected):
+    if connected:
+        sock.send(payload)
+    else:
+        sock.sendto(payload, (ask["address"], ask["port"]))
+    data, peer = sock.recvfrom(1 << 16)
+    return json.loads(data) | {"peer": peer[0], "peer_port": peer[1]}
+
+
+class Flow:
+    """A connection or socket that outlives one command."""
+
+    def __init__(self, ask):
+        self.ask = ask
+        self.tcp = ask.get("proto", "tcp") == "tcp"
+        self.connected = self.tcp or ask.get("connected", True)
+        self.sock = dial(ask, self.connected)
+        self.reader = self.sock.makefile("rb") if self.tcp else None
+        self.stopping = None
+
+    def say(self, text):
+        try:
+            if not self.tcp:
+                self.forget_late_answers()
+                return datagram(self.sock, self.ask, text.encode(), self.connected)
+            self.sock.sendall(text.encode() + b"\n")
+            line = self.reader.readline()
+            if not line:
+                return {"error": "closed"}
+            pod, _, echo = line.decode().rstrip("\n").partition(" ")
+            return {"pod": pod, "text": echo[:64], "size": len(echo)}
+        except OSError as why:
+            return {"error": error_name(why)}
+
+    def forget_late_answers(self):
+        while select.select([self.sock], [], [], 0)[0]:
+            try:
+                self.sock.recv(1 << 16)
+            except OSError:
+                pass  # an ICMP error about an earlier datagram, told then or never
+
+    def stream(self, interval):
+        """Talks in the background until stop(); remembers what was lost."""
+        self.stopping = threading.Event()
+        self.told = {"sent": 0, "answered": 0, "errors": [], "pods": {}}
+        self.thread = threading.Thread(target=self.talk, args=(interval,), daemon=True)
+        self.thread.start()
+
+    def talk(self, interval):
+        while not self.stopping.is_set():
+            self.told["sent"] += 1
+            answer = self.say(str(self.told["sent"]))
+            if answer.get("text") == str(self.told["sent"]):
+                self.told["answered"] += 1
+                pod = answer["pod"]
+                self.told["pods"][pod] = self.told["pods"].get(pod, 0) + 1
+            else:
+                self.told["errors"].append(f"{self.told['sent']}: {answer.get('error', answer)}")
+                if self.tcp:
+                    return
+            time.sleep(interval)
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        return self.told
+
+    def close(self):
+        if self.reader:
+            self.reader.close()
+        self.sock.close()

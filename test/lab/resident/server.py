@@ -1,0 +1,112 @@
+"""Serves TCP and UDP on both families. A TCP client that says GET is answered like a web server would; any other line is
+echoed and the connection stays open. UDP answers each datagram. Every answer tells who answers and which client
+address was seen."""
+
+import json
+import selectors
+import socket
+import struct
+import threading
+
+IP_PKTINFO = 8
+IP_FREEBIND = 15
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+def about(name, client, port, at):
+    return {"pod": name, "client": client[0], "client_port": client[1], "port": port, "at": at}
+
+
+class Server:
+    """Listens on both families. UDP is answered from the address that was asked, as a node with several
+    addresses must."""
+
+    def __init__(self, name):
+        self.name = name
+        self.selector = selectors.DefaultSelector()
+        self.sockets = {}
+        threading.Thread(target=self.loop, daemon=True).start()
+
+    def open(self, proto, port):
+        for family in FAMILIES:
+            kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+            sock = socket.socket(family, kind)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if proto == "udp":
+                sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)  # answer for routed addresses nobody has
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                else:
+                    sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            sock.bind(("", port))
+            if proto == "tcp":
+                sock.listen(256)
+            handle = self.accept if proto == "tcp" else self.datagram
+            self.sockets.setdefault((proto, port), []).append(sock)
+            self.selector.register(sock, selectors.EVENT_READ, handle)
+
+    def close(self, proto, port):
+        for sock in self.sockets.pop((proto, port), []):
+            self.selector.unregister(sock)
+            sock.close()
+
+    def loop(self):
+        while True:
+            for key, _ in self.selector.select(0.2):
+                try:
+                    key.data(key.fileobj)
+                except OSError:
+                    pass
+
+    def accept(self, listener):
+        connection, client = listener.accept()
+        connection.settimeout(5)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        unread = bytearray()
+        self.selector.register(connection, selectors.EVENT_READ,
+                               lambda sock: self.stream(sock, client, unread))
+
+    def stream(self, sock, client, unread):
+        try:
+            chunk = sock.recv(1 << 16)
+            unread += chunk
+            if not chunk or self.answer(sock, client, unread):
+                self.end(sock)
+        except OSError:
+            self.end(sock)
+            raise
+
+    def end(self, sock):
+        self.selector.unregister(sock)
+        sock.close()
+
+    def answer(self, sock, client, unread):
+        """Answers what is complete; true when the connection is over."""
+        if unread.startswith(b"GET "):
+            if b"\r\n\r\n" not in unread:
+                return False
+            local = sock.getsockname()
+            body = json.dumps(about(self.name, client, local[1], local[0])).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            sock.sendall(head.encode() + body)
+            return True
+        while (end := unread.find(b"\n")) >= 0:
+            line = bytes(unread[:end])
+            del unread[:end + 1]
+            sock.sendall(self.name.encode() + b" " + line + b"\n")
+        return False
+
+    def datagram(self, sock):
+        data, control, _, client = sock.recvmsg(1 << 16, 128)
+        for level, kind, value in control:
+            if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
+                at = value[8:12]
+                reply = [(level, kind, struct.pack("I4s4s", 0, at, b"\0" * 4))]
+            elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+                at = value[:16]
+                reply = [(level, kind, at + struct.pack("I", 0))]
+        where = socket.inet_ntop(sock.family, at)
+        said = about(self.name, client, sock.getsockname()[1], where) | {"size": len(data), "text": data[:64].decode("latin1")}
+        sock.sendmsg([json.dumps(said).encode()], reply, 0, client)
