@@ -148,7 +148,7 @@ def udp_recreated(w):
         w.fails(who, address, 80, None, "udp")
     w.web("web", vip, w.pod("a2"), proto="UDP", kind="LoadBalancer", lb=lb.values(), uid="second")
     for who, flow in flows:
-        w.holds(lambda: "" if (answer := flow.say()).pod == "a2" else str(answer), f"{who.name}, after the second start")
+        w.holds(lambda: "" if (answer := flow.say()).pod == "a2" else str(answer), f"{who.name}, the second Service")
         flow.close()
 
 

@@ -1,5 +1,5 @@
-"""Serves TCP and UDP on both families. A TCP client that says GET is answered like a web server would; any other line is
-echoed and the connection stays open. UDP answers each datagram. Every answer tells who answers and which client
+"""Serves TCP and UDP on both families. A TCP client that says GET is answered like a web server would; any other line
+is echoed and the connection stays open. UDP answers each datagram. Every answer tells who answers and which client
 address was seen."""
 
 import json
@@ -108,5 +108,6 @@ class Server:
                 at = value[:16]
                 reply = [(level, kind, at + struct.pack("I", 0))]
         where = socket.inet_ntop(sock.family, at)
-        said = about(self.name, client, sock.getsockname()[1], where) | {"size": len(data), "text": data[:64].decode("latin1")}
+        said = about(self.name, client, sock.getsockname()[1], where)
+        said |= {"size": len(data), "text": data[:64].decode("latin1")}
         sock.sendmsg([json.dumps(said).encode()], reply, 0, client)
