@@ -37,11 +37,12 @@ Family family_of(const Change& change)
 
 std::string subject(const Change& change)
 {
-    return std::visit(Overload{[](const PutService& put) { return "backends of " + put.id.text(); },
-                               [](const EraseService& erase) { return "removal of " + erase.id.text(); },
-                               [](const PutFrontend& put) { return "frontend " + put.key.text(); },
-                               [](const EraseFrontend& erase) { return "removal of frontend " + erase.key.text(); }},
-                      change);
+    return std::visit(
+        Overload{[](const PutService& put) { return "backends of " + put.id.text(); },
+                 [](const EraseService& erase) { return "removal of " + erase.id.text(); },
+                 [](const PutFrontend& put) { return "frontend " + put.key.text(); },
+                 [](const EraseFrontend& erase) { return "removal of frontend " + erase.key.text(); }},
+        change);
 }
 
 ObjectKey owner_of(const FrontendRow& row)
@@ -168,7 +169,8 @@ void Sync::note(const Failure& failure, Clock::time_point now, SyncReport& repor
         return;
     retry.told = message;
     report.failures.push_back(
-        {key, "NotApplied", message + "; what was installed stays, the rest is served, and this is tried again"});
+        {key, "NotApplied",
+         message + "; what was installed stays, the rest is served, and this is tried again"});
 }
 
 std::vector<Change> Sync::due(std::vector<Change> changes, Clock::time_point now) const

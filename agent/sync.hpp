@@ -1,5 +1,6 @@
-// The loop's step: dirty Services become changes, changes go into the tables, and what fails stays pending and is
-// tried again. Knows neither sockets nor clocks: time comes in, the tables are reached through two functions.
+// The loop's step: dirty Services become changes, changes go into the tables, and what fails stays pending
+// and is tried again. Knows neither sockets nor clocks: time comes in, the tables are reached through two
+// functions.
 #pragma once
 
 #include <array>
@@ -31,12 +32,12 @@ struct SyncReport {
 /// For metrics and health answers.
 struct SyncStats {
     std::uint64_t steps = 0;
-    std::uint64_t applied = 0; ///< changes
-    std::uint64_t failed = 0;  ///< tries of changes
+    std::uint64_t applied = 0;                    ///< changes
+    std::uint64_t failed = 0;                     ///< tries of changes
     std::map<std::string, std::uint64_t> notices; ///< by reason
-    std::size_t pending = 0;   ///< changes that do not hold yet
-    std::size_t refused = 0;   ///< Services without room in the tables
-    std::size_t conflicts = 0; ///< frontends wanted by more than one Service
+    std::size_t pending = 0;                      ///< changes that do not hold yet
+    std::size_t refused = 0;                      ///< Services without room in the tables
+    std::size_t conflicts = 0;                    ///< frontends wanted by more than one Service
 };
 
 class Sync {
@@ -60,7 +61,8 @@ public:
     /// When step() is next needed without a new event; nullopt: nothing waits.
     std::optional<Clock::time_point> next_retry() const;
 
-    /// Settled, and every change has been applied or refused for lack of room. Stays true once it was reached.
+    /// Settled, and every change has been applied or refused for lack of room. Stays true once it was
+    /// reached.
     bool synced() const { return synced_; }
     bool has_node() const { return store_.node().has_value(); }
     const NodeView& view() const { return view_; }

@@ -10,15 +10,30 @@ namespace naru {
 namespace {
 
 constexpr std::array tunnel_kinds = std::to_array<std::string_view>({
-    "erspan", "geneve", "gre", "gretap", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "sit", "vti", "vti6",
-    "vxlan", "wireguard", "xfrm",
+    "erspan",
+    "geneve",
+    "gre",
+    "gretap",
+    "ip6erspan",
+    "ip6gre",
+    "ip6gretap",
+    "ip6tnl",
+    "ipip",
+    "sit",
+    "vti",
+    "vti6",
+    "vxlan",
+    "wireguard",
+    "xfrm",
 });
 
-/// The kernel makes tunl0, sit0, gre0 and the like in every network namespace as soon as their module is loaded; they
-/// stay down unless somebody uses them. A tun device without a MAC header is a tunnel run by a process.
+/// The kernel makes tunl0, sit0, gre0 and the like in every network namespace as soon as their module is
+/// loaded; they stay down unless somebody uses them. A tun device without a MAC header is a tunnel run by a
+/// process.
 bool is_tunnel(const Link& link)
 {
-    return link.up && (std::ranges::binary_search(tunnel_kinds, link.kind) || (link.kind == "tun" && !link.ethernet));
+    return link.up &&
+           (std::ranges::binary_search(tunnel_kinds, link.kind) || (link.kind == "tun" && !link.ethernet));
 }
 
 bool joins_devices(const Link& link)
@@ -26,8 +41,8 @@ bool joins_devices(const Link& link)
     return link.kind == "bond" || link.kind == "bridge" || link.kind == "team";
 }
 
-/// The device that traffic of `index` passes as a whole: the bond or bridge it is part of, or itself. A VRF is no
-/// such master: its members keep their own addresses and see their own packets.
+/// The device that traffic of `index` passes as a whole: the bond or bridge it is part of, or itself. A VRF
+/// is no such master: its members keep their own addresses and see their own packets.
 std::uint32_t whole_device(const NetworkState& state, std::uint32_t index)
 {
     for (std::size_t depth = 0; depth < state.links.size(); depth++) {
@@ -71,7 +86,8 @@ std::set<Address> NetworkState::addresses() const
     return all;
 }
 
-std::map<std::uint32_t, Device> classify(const NetworkState& state, const std::vector<Address>& node_addresses)
+std::map<std::uint32_t, Device> classify(const NetworkState& state,
+                                         const std::vector<Address>& node_addresses)
 {
     std::set<std::uint32_t> uplinks;
     for (const auto& [index, link] : state.links) {

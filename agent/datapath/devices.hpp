@@ -44,9 +44,11 @@ struct Device {
     friend bool operator==(const Device&, const Device&) = default;
 };
 
-/// `--devices auto` (datapath.md, Hooks). Pure. Uplink: next hop of a default route, or carries an address of the
-/// own Node object, or is a tunnel, and is neither loopback nor slave of a bond or bridge. Workload: any other veth.
-std::map<std::uint32_t, Device> classify(const NetworkState& state, const std::vector<Address>& node_addresses);
+/// `--devices auto` (datapath.md, Hooks). Pure. Uplink: next hop of a default route, or carries an address of
+/// the own Node object, or is a tunnel, and is neither loopback nor slave of a bond or bridge. Workload: any
+/// other veth.
+std::map<std::uint32_t, Device> classify(const NetworkState& state,
+                                         const std::vector<Address>& node_addresses);
 
 /// `--devices LIST`: the named devices are the uplinks; workload devices as above.
 std::map<std::uint32_t, Device> classify(const NetworkState& state, const std::set<std::string>& uplinks);

@@ -72,8 +72,9 @@ private:
 template <class Header>
 const Header* header_of(const nlmsghdr& message)
 {
-    return message.nlmsg_len >= NLMSG_LENGTH(sizeof(Header)) ? static_cast<const Header*>(NLMSG_DATA(&message))
-                                                             : nullptr;
+    return message.nlmsg_len >= NLMSG_LENGTH(sizeof(Header))
+               ? static_cast<const Header*>(NLMSG_DATA(&message))
+               : nullptr;
 }
 
 template <class Header>
@@ -81,7 +82,8 @@ Attributes attributes_of(const nlmsghdr& message)
 {
     const auto* start = static_cast<const char*>(NLMSG_DATA(&message)) + NLMSG_ALIGN(sizeof(Header));
     const std::size_t fixed = NLMSG_SPACE(sizeof(Header));
-    return {reinterpret_cast<const rtattr*>(start), message.nlmsg_len > fixed ? message.nlmsg_len - fixed : 0};
+    return {reinterpret_cast<const rtattr*>(start),
+            message.nlmsg_len > fixed ? message.nlmsg_len - fixed : 0};
 }
 
 std::optional<Address> to_address(std::span<const std::byte> bytes)
@@ -115,7 +117,8 @@ void read_link(const nlmsghdr& message, NetworkState& state)
     state.links[link.index] = std::move(link);
 }
 
-/// Addresses the kernel no longer prefers come behind the others: the first of a family is the one to send from.
+/// Addresses the kernel no longer prefers come behind the others: the first of a family is the one to send
+/// from.
 void read_address(const nlmsghdr& message, NetworkState& state,
                   std::map<std::uint32_t, std::vector<Address>>& deprecated)
 {
@@ -143,7 +146,8 @@ bool is_default_route(const rtmsg& route)
 void read_route(const nlmsghdr& message, NetworkState& state)
 {
     const auto* route = header_of<rtmsg>(message);
-    if (!route || message.nlmsg_type != RTM_NEWROUTE || !is_default_route(*route) || route->rtm_type != RTN_UNICAST)
+    if (!route || message.nlmsg_type != RTM_NEWROUTE || !is_default_route(*route) ||
+        route->rtm_type != RTN_UNICAST)
         return;
     const auto attributes = attributes_of<rtmsg>(message);
     if (attributes.number(RTA_TABLE).value_or(route->rtm_table) != RT_TABLE_MAIN)
@@ -173,15 +177,16 @@ Request dump_request(unsigned short type, unsigned char family)
 {
     Request request;
     const std::size_t body = type == RTM_GETADDR ? sizeof(ifaddrmsg) : sizeof(rtmsg);
-    request.head.nlmsg_len = static_cast<std::uint32_t>(type == RTM_GETLINK ? sizeof request : NLMSG_LENGTH(body));
+    request.head.nlmsg_len =
+        static_cast<std::uint32_t>(type == RTM_GETLINK ? sizeof request : NLMSG_LENGTH(body));
     request.head.nlmsg_type = type;
     request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     request.link.ifi_family = family;
     return request;
 }
 
-/// Calls `take` for each message up to the end of the dump. True: complete; false: the kernel says that the list
-/// changed while it was read.
+/// Calls `take` for each message up to the end of the dump. True: complete; false: the kernel says that the
+/// list changed while it was read.
 Result<bool> dump_once(int fd, unsigned short type, unsigned char family,
                        const std::function<void(const nlmsghdr&)>& take)
 {
@@ -227,8 +232,10 @@ Result<bool> read_once(int fd, NetworkState& state)
         read_address(message, state, deprecated);
         read_route(message, state);
     };
-    constexpr std::pair<unsigned short, unsigned char> listings[] = {
-        {RTM_GETLINK, AF_UNSPEC}, {RTM_GETADDR, AF_UNSPEC}, {RTM_GETROUTE, AF_INET}, {RTM_GETROUTE, AF_INET6}};
+    constexpr std::pair<unsigned short, unsigned char> listings[] = {{RTM_GETLINK, AF_UNSPEC},
+                                                                     {RTM_GETADDR, AF_UNSPEC},
+                                                                     {RTM_GETROUTE, AF_INET},
+                                                                     {RTM_GETROUTE, AF_INET6}};
     for (const auto& [type, family] : listings) {
         const auto done = dump_once(fd, type, family, take);
         if (!done)

@@ -154,15 +154,16 @@ asio::awaitable<void> HttpServer::State::serve(tcp::socket socket)
         auto message = to_message(std::move(reply), !unread && request.method() == http::verb::head,
                                   unread ? 11 : request.version(), open);
         stream.expires_after(limits.silence);
-        const auto [unwritten, bytes_written] = co_await beast::async_write(stream, std::move(message), as_result);
+        const auto [unwritten, bytes_written] =
+            co_await beast::async_write(stream, std::move(message), as_result);
         open = open && !unwritten;
     }
     beast::error_code ignored; // the other side may have gone first
     stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
 }
 
-Result<HttpServer> HttpServer::listen(asio::io_context& io, const std::string& host, std::uint16_t port, Routes routes,
-                                      HttpLimits limits)
+Result<HttpServer> HttpServer::listen(asio::io_context& io, const std::string& host, std::uint16_t port,
+                                      Routes routes, HttpLimits limits)
 {
     beast::error_code failed;
     const auto address = asio::ip::make_address(host, failed);

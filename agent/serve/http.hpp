@@ -1,5 +1,5 @@
-// A small HTTP/1.1 server for health and metrics: fixed paths, GET and HEAD, nothing that a client sends changes
-// anything. Lives on one io_context, which one thread runs.
+// A small HTTP/1.1 server for health and metrics: fixed paths, GET and HEAD, nothing that a client sends
+// changes anything. Lives on one io_context, which one thread runs.
 #pragma once
 
 #include <chrono>

@@ -20,10 +20,7 @@ void run(const std::string& command)
 }
 
 /// From here on this process sees an empty machine: lo, down.
-void enter_empty_machine()
-{
-    REQUIRE(::unshare(CLONE_NEWNET) == 0);
-}
+void enter_empty_machine() { REQUIRE(::unshare(CLONE_NEWNET) == 0); }
 
 const Link& link_named(const NetworkState& state, const std::string& name)
 {
@@ -39,10 +36,7 @@ bool readable(const Netlink& netlink, int timeout_ms)
     return ::poll(&fd, 1, timeout_ms) == 1;
 }
 
-Address addr(const char* text)
-{
-    return Address::parse(text).value();
-}
+Address addr(const char* text) { return Address::parse(text).value(); }
 
 } // namespace
 
@@ -96,7 +90,8 @@ TEST_CASE("a state is whole with more devices than fit in one read")
 {
     enter_empty_machine();
     constexpr int devices = 300;
-    run("for i in $(seq " + std::to_string(devices) + "); do echo link add port$i type bridge; done | ip -batch -");
+    run("for i in $(seq " + std::to_string(devices) +
+        "); do echo link add port$i type bridge; done | ip -batch -");
 
     auto netlink = Netlink::open();
     REQUIRE(netlink);

@@ -7,15 +7,13 @@ using namespace naru;
 
 namespace {
 
-Address addr(const char* text)
-{
-    return Address::parse(text).value();
-}
+Address addr(const char* text) { return Address::parse(text).value(); }
 
 struct Machine {
     NetworkState state;
 
-    std::uint32_t add(std::string name, std::string kind, std::vector<Address> addresses = {}, std::uint32_t master = 0)
+    std::uint32_t add(std::string name, std::string kind, std::vector<Address> addresses = {},
+                      std::uint32_t master = 0)
     {
         const auto index = static_cast<std::uint32_t>(state.links.size() + 1);
         auto& link = state.links[index];
@@ -87,7 +85,8 @@ TEST_CASE("tunnels in use are uplinks, the ones a module left lying about are no
     const auto tun = node.add("flannel0", "tun");
     node.state.links[tun].ethernet = false;
     node.add("tap0", "tun");
-    CHECK(roles(classify(node.state, std::vector<Address>{})) == "flannel.1=uplink wg0=uplink flannel0=uplink");
+    CHECK(roles(classify(node.state, std::vector<Address>{})) ==
+          "flannel.1=uplink wg0=uplink flannel0=uplink");
 }
 
 TEST_CASE("the bond or bridge is the uplink, not its members")

@@ -10,10 +10,7 @@ namespace {
 
 const Sync::Clock::time_point start{};
 
-Address addr(const std::string& text)
-{
-    return Address::parse(text).value();
-}
+Address addr(const std::string& text) { return Address::parse(text).value(); }
 
 /// Tables as the kernel would hold them.
 struct FakeTables {
@@ -37,10 +34,14 @@ struct FakeTables {
 
     Installer installer()
     {
-        return {[this]() -> const Tables& { return held; }, [this](const Change& change) { return apply(change); }};
+        return {[this]() -> const Tables& { return held; },
+                [this](const Change& change) { return apply(change); }};
     }
 
-    bool serves(const std::string& ip) const { return held.frontends.contains({addr(ip), {80}, Protocol::tcp}); }
+    bool serves(const std::string& ip) const
+    {
+        return held.frontends.contains({addr(ip), {80}, Protocol::tcp});
+    }
 };
 
 Service service(const std::string& name, const std::string& ip)
@@ -153,7 +154,8 @@ TEST_CASE("one Service that cannot be written is told of once, and the others ar
     CHECK_FALSE(tables.serves("10.96.0.9"));
     REQUIRE(report.failures.size() == 1);
     CHECK(report.failures[0].service.text() == "shop/big");
-    CHECK_THAT(report.failures[0].message, Catch::Contains("shop/big") && Catch::Contains("write lb_services") &&
+    CHECK_THAT(report.failures[0].message, Catch::Contains("shop/big") &&
+                                               Catch::Contains("write lb_services") &&
                                                Catch::Contains("stays"));
     CHECK_FALSE(sync.synced());
     CHECK(sync.stats().pending > 0);

@@ -1,0 +1,322 @@
+#include "agent.hpp"
+
+#include <sys/utsname.h>
+
+#include <array>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "attachments.hpp"
+#include "configz.hpp"
+#include "datapath/datapath.hpp"
+#include "datapath/jiffies.hpp"
+#include "datapath/kernel.hpp"
+#include "datapath/sweep.hpp"
+#include "logging.hpp"
+#include "loop.hpp"
+#include "serve/pages.hpp"
+#include "source/manifest/manifests.hpp"
+#include "status.hpp"
+#include "stop_signals.hpp"
+#include "sync.hpp"
+
+namespace naru {
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using Clock = Sync::Clock;
+
+/// Events that come in a burst become one step: what arrives within this time is read together.
+constexpr auto batch_time = 3ms;
+constexpr auto reclaim_interval = 1s;
+constexpr auto sweep_interval = 10s;
+constexpr auto audit_interval = 10s;
+
+class Agent {
+public:
+    Agent(asio::io_context& io, const Config& config, Datapath datapath, Maps maps, Kernel kernel,
+          Netlink netlink, Manifests manifests)
+        : config_{config}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
+          kernel_{std::move(kernel)}, manifests_{std::move(manifests)},
+          attachments_{datapath_, std::move(netlink), config.devices},
+          sync_{{[this]() -> const Tables& { return kernel_.installed(); },
+                 [this](const Change& change) { return kernel_.apply(change); }},
+                initial_view(config)}
+    {
+    }
+
+    Result<> start();
+
+private:
+    static NodeView initial_view(const Config& config);
+    std::vector<Address> node_addresses() const;
+
+    void follow_changes();
+    void serve_pages();
+    void read_manifests();
+    void follow_network();
+    void gather_soon();
+    void gather();
+    void step();
+    void tell(const SyncReport& report);
+    void sweep_flows();
+    void audit();
+    Health health() const { return health_of(sync_, attachments_, last_sync_); }
+    Metrics metrics() const
+    {
+        auto metrics = metrics_of(sync_, attachments_, last_sync_);
+        add_tables(metrics, kernel_.installed(), last_sweep_.tombstones, maps_);
+        metrics.attachments = datapath_.attachments();
+        return metrics;
+    }
+
+    const Config& config_;
+    const Clock::time_point started_ = Clock::now();
+    asio::io_context& io_;
+    asio::steady_timer batch_{io_};
+    asio::steady_timer retry_{io_};
+    Datapath datapath_;
+    Maps maps_;
+    Kernel kernel_;
+    Manifests manifests_;
+    Attachments attachments_;
+    Sync sync_;
+    std::vector<HttpServer> servers_;
+    std::optional<std::chrono::system_clock::time_point> last_sync_;
+    SweepResult last_sweep_;
+    std::string told_sweep_;
+    bool manifests_changed_ = false;
+    bool network_changed_ = false;
+    bool gathering_soon_ = false;
+    bool told_ready_ = false;
+    bool told_stand_in_ = false;
+};
+
+NodeView Agent::initial_view(const Config& config)
+{
+    NodeView view;
+    view.node.name = config.node_name;
+    view.node_ports = config.node_ports;
+    view.external_ips = config.external_ips;
+    return view;
+}
+
+/// Those that name uplinks. The stand-in's come from the uplinks themselves and must not decide which these
+/// are.
+std::vector<Address> Agent::node_addresses() const
+{
+    return sync_.has_node() ? sync_.view().node.addresses : std::vector<Address>{};
+}
+
+Result<> Agent::start()
+{
+    read_manifests(); // which devices are uplinks depends on the Node object
+    if (auto attached = attachments_.start(node_addresses()); !attached)
+        return attached;
+    follow_network();
+    for (const auto& each : datapath_.attachments())
+        log(Level::debug, "attached", {{"hook", each.hook}, {"device", each.device}, {"mode", each.mode}});
+    sync_.settle();
+    step();
+
+    follow_changes();
+    serve_pages();
+    return {};
+}
+
+void Agent::follow_changes()
+{
+    const auto start = [this](asio::awaitable<void> loop) {
+        asio::co_spawn(io_, std::move(loop), asio::detached);
+    };
+    start(watch(manifests_.event_fd(), [this] {
+        manifests_.drain();
+        manifests_changed_ = true;
+        gather_soon();
+    }));
+    start(watch(attachments_.event_fd(), [this] {
+        network_changed_ |= attachments_.drain();
+        gather_soon();
+    }));
+    start(every(reclaim_interval, [this] { kernel_.reclaim(); }));
+    start(every(sweep_interval, [this] { sweep_flows(); }));
+    start(every(audit_interval, [this] { audit(); }));
+}
+
+void Agent::serve_pages()
+{
+    const auto health_now = [this] { return health(); };
+    const auto metrics_now = [this] { return metrics(); };
+    const auto serve = [this](const char* flag, const BindAddress& at, Routes routes) {
+        asio::co_spawn(io_, listen(io_, flag, at, std::move(routes), servers_), asio::detached);
+    };
+    serve("--healthz-bind-address", config_.healthz, health_routes(health_now));
+    serve("--metrics-bind-address", config_.metrics,
+          metrics_routes(health_now, metrics_now, to_json(config_)));
+}
+
+void Agent::read_manifests()
+{
+    std::vector<Complaint> complaints;
+    sync_.replace(manifests_.read(complaints));
+    for (const auto& each : complaints)
+        log(each.skipped ? Level::info : Level::warning, each.text());
+}
+
+/// What Services depend on besides their own objects, after the devices or the Node object have changed.
+void Agent::follow_network()
+{
+    sync_.set_interface_addresses(reachable_addresses(attachments_.network()));
+    if (!sync_.has_node()) {
+        sync_.set_fallback_node(stand_in(config_.node_name, attachments_.network(), attachments_.devices()));
+        if (!std::exchange(told_stand_in_, true))
+            log(Level::info,
+                "no Node object of this name: the addresses of the uplinks stand in for it, no zone",
+                {{"node", config_.node_name}});
+    }
+    std::array<const Address*, 2> primary{};
+    for (const auto& address : sync_.view().node.addresses)
+        if (auto& slot = primary[address.family() == Family::v4 ? 0 : 1]; !slot)
+            slot = &address;
+    if (auto written = kernel_.set_primary(primary[0], primary[1]); !written)
+        log(Level::warning, written.error().message());
+}
+
+void Agent::gather_soon()
+{
+    if (std::exchange(gathering_soon_, true))
+        return;
+    batch_.expires_after(batch_time);
+    batch_.async_wait([this](const boost::system::error_code&) { gather(); });
+}
+
+/// One batch: whatever has become readable is read, then Services are brought up to date once.
+void Agent::gather()
+{
+    gathering_soon_ = false;
+    if (std::exchange(manifests_changed_, false)) {
+        const auto before = sync_.view().node;
+        read_manifests();
+        network_changed_ |= before != sync_.view().node;
+    }
+    if (std::exchange(network_changed_, false)) {
+        attachments_.refresh(node_addresses());
+        follow_network();
+    }
+    step();
+}
+
+void Agent::audit()
+{
+    attachments_.audit(node_addresses());
+    follow_network();
+    step();
+}
+
+void Agent::step()
+{
+    tell(sync_.step(Clock::now()));
+    last_sync_ = std::chrono::system_clock::now();
+    if (!told_ready_ && health().not_ready.empty()) {
+        told_ready_ = true;
+        log(Level::info, ready_line(kernel_.installed(), Clock::now() - started_));
+    }
+    const auto next = sync_.next_retry();
+    retry_.cancel();
+    if (!next)
+        return;
+    retry_.expires_at(*next);
+    retry_.async_wait([this](const boost::system::error_code& cancelled) {
+        if (!cancelled)
+            step();
+    });
+}
+
+void Agent::tell(const SyncReport& report)
+{
+    for (const auto& notice : report.notices)
+        log(Level::warning, notice.message, {{"service", notice.service.text()}, {"reason", notice.reason}});
+    for (const auto& failure : report.failures)
+        log(Level::warning, failure.message,
+            {{"service", failure.service.text()}, {"reason", failure.reason}});
+    for (const auto& service : report.recovered)
+        log(Level::info, "applied after all", {{"service", service.text()}});
+    if (report.applied > 0)
+        log(Level::debug, "applied", {{"changes", std::to_string(report.applied)}});
+}
+
+/// Flows are judged by tables that are complete only after the first sync.
+void Agent::sweep_flows()
+{
+    if (!sync_.synced())
+        return;
+    const auto now = now_jiffies();
+    const auto result =
+        now ? sweep(maps_, datapath_.config(), *now) : Result<SweepResult>{std::unexpected{now.error()}};
+    const auto failure = result ? std::string{} : result.error().message();
+    if (!failure.empty() && failure != told_sweep_)
+        log(Level::warning, failure + "; old flow entries stay until the kernel evicts them");
+    told_sweep_ = failure;
+    if (result)
+        last_sweep_ = *result;
+}
+
+std::string kernel_release()
+{
+    utsname name{};
+    return ::uname(&name) == 0 ? name.release : "unknown";
+}
+
+} // namespace
+
+Result<> run_agent(const Config& config)
+{
+    asio::io_context io{1};
+    const StopSignals signals{[&io] { io.stop(); }};
+    log(Level::info, "naru-agent " NARU_VERSION,
+        {{"kernel", kernel_release()}, {"node", config.node_name}, {"config", to_json(config)}});
+    auto manifests = Manifests::open(config.manifests, config.node_name);
+    if (!manifests)
+        return std::unexpected{manifests.error()};
+    auto netlink = Netlink::open();
+    if (!netlink)
+        return std::unexpected{netlink.error()};
+    auto datapath = Datapath::open(config.datapath);
+    if (!datapath)
+        return std::unexpected{datapath.error()};
+    auto maps = datapath->maps();
+    auto flows = datapath->maps();
+    if (!maps || !flows)
+        return std::unexpected{(maps ? flows : maps).error()};
+    std::vector<std::string> findings;
+    auto kernel = Kernel::open(std::move(*maps), config.datapath.seed, findings);
+    if (!kernel)
+        return std::unexpected{kernel.error()};
+    for (const auto& each : findings)
+        log(Level::warning, "found in the tables and left out: " + each);
+    if (!kernel->installed().empty())
+        log(Level::info, "adopted",
+            {{"services", std::to_string(kernel->installed().services.size())},
+             {"frontends", std::to_string(kernel->installed().frontends.size())}});
+
+    Agent agent{io,
+                config,
+                std::move(*datapath),
+                std::move(*flows),
+                std::move(*kernel),
+                std::move(*netlink),
+                std::move(*manifests)};
+    if (auto started = agent.start(); !started)
+        return started;
+    io.run();
+    log(Level::info, "stopping; the programs keep forwarding");
+    return {};
+}
+
+} // namespace naru

@@ -1,0 +1,34 @@
+// The /metrics page: numbers in, Prometheus text out.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datapath/counters.hpp"
+#include "datapath/datapath.hpp"
+#include "sync.hpp"
+
+namespace naru {
+
+struct MapUse {
+    std::string map;
+    std::size_t used = 0;
+    std::size_t capacity = 0;
+};
+
+struct Metrics {
+    std::string version;
+    SyncStats sync;
+    bool synced = false;
+    std::optional<std::chrono::system_clock::time_point> last_sync;
+    std::vector<Attachment> attachments;
+    std::size_t hooks_missing = 0;
+    std::vector<MapUse> maps;
+    std::vector<ReasonCount> counters;
+};
+
+std::string prometheus_text(const Metrics& metrics);
+
+} // namespace naru

@@ -1,0 +1,30 @@
+// What the agent tells about itself: gathered here, put into words and numbers by serve/.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "attachments.hpp"
+#include "serve/health.hpp"
+#include "serve/metrics.hpp"
+#include "sync.hpp"
+
+namespace naru {
+
+using WallClock = std::chrono::system_clock;
+
+Health health_of(const Sync& sync, const Attachments& attachments,
+                 std::optional<WallClock::time_point> last_sync);
+
+/// Without tables, counters and attachments.
+Metrics metrics_of(const Sync& sync, const Attachments& attachments,
+                   std::optional<WallClock::time_point> last_sync);
+
+/// Adds how full the agent's own maps are, and what the programs counted.
+void add_tables(Metrics& metrics, const Tables& installed, std::size_t tombstones, const Maps& maps);
+
+/// "ready: 3 services, 7 frontends, in 120 ms": Services as people count them.
+std::string ready_line(const Tables& installed, std::chrono::steady_clock::duration took);
+
+} // namespace naru
