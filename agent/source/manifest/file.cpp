@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -16,24 +17,21 @@ namespace {
 bool same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
 /// One byte more than is allowed shows that there is too much.
-Result<std::string> read_all(int fd)
+Result<std::string> read_all(int fd, std::size_t expected)
 {
-    std::string text(yaml::max_bytes + 1, '\0');
+    constexpr std::size_t enough = yaml::max_bytes + 1;
+    std::string text;
     std::size_t length = 0;
-    while (length < text.size()) {
-        ssize_t got = ::read(fd, text.data() + length, text.size() - length);
-        if (got < 0 && errno == EINTR)
-            continue;
+    for (ssize_t got = 1; got != 0 && length < enough; length += static_cast<std::size_t>(got)) {
+        if (length == text.size())
+            text.resize(std::min(std::max(expected, length) + 4096, enough));
+        got = ::read(fd, text.data() + length, text.size() - length);
         if (got < 0)
             return sys_error("read");
-        if (got == 0)
-            break;
-        length += static_cast<std::size_t>(got);
     }
-    if (length > yaml::max_bytes)
+    if (length == enough)
         return error(fmt::format("larger than {} MiB: split it", yaml::max_bytes >> 20));
     text.resize(length);
-    text.shrink_to_fit();
     return text;
 }
 
@@ -63,7 +61,7 @@ Result<std::optional<std::string>> File::read(const std::filesystem::path& path)
     Look now{status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
     if (!touched && now == seen_)
         return std::nullopt;
-    auto text = read_all(fd);
+    auto text = read_all(fd, static_cast<std::size_t>(status.st_size));
     if (!text)
         return std::unexpected{text.error()};
     seen_ = now;

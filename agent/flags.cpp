@@ -1,0 +1,213 @@
+#include "flags.hpp"
+
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <utility>
+
+namespace naru::flags {
+
+using std::filesystem::path;
+
+namespace {
+
+constexpr int verbosity_max = 10;
+constexpr std::string_view blanks = " \t\r\n";
+
+std::string_view trimmed(std::string_view text)
+{
+    auto begin = text.find_first_not_of(blanks);
+    if (begin == std::string_view::npos)
+        return {};
+    return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
+std::vector<std::string_view> split(std::string_view text)
+{
+    std::vector<std::string_view> out;
+    for (;;) {
+        auto comma = text.find(',');
+        out.push_back(trimmed(text.substr(0, comma)));
+        if (comma == std::string_view::npos)
+            return out;
+        text.remove_prefix(comma + 1);
+    }
+}
+
+template <class T>
+std::optional<T> whole_number(std::string_view text)
+{
+    T value{};
+    auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return failed == std::errc{} && end == text.data() + text.size() ? std::optional{value} : std::nullopt;
+}
+
+} // namespace
+
+Result<std::string> node_name(std::string_view value)
+{
+    std::string name{trimmed(value)};
+    std::ranges::transform(name, name.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 0x20) : c; });
+    if (name.empty())
+        return error("the node name is empty");
+    if (name.size() > 253 ||
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") != std::string::npos)
+        return error(fmt::format("\"{}\" is no node name: letters, digits, '-' and '.' only", name));
+    return name;
+}
+
+Result<std::optional<std::set<std::string>>> devices(std::string_view value)
+{
+    if (value == "auto")
+        return std::optional<std::set<std::string>>{};
+    std::set<std::string> names;
+    for (auto name : split(value)) {
+        if (name.empty() || name.size() >= IF_NAMESIZE || name == "." || name == ".." ||
+            name.find_first_of("/: \t") != std::string_view::npos)
+            return error(fmt::format(
+                "\"{}\" is no name of an interface: give auto or a list such as eth0,eth1", name));
+        names.emplace(name);
+    }
+    return std::optional{std::move(names)};
+}
+
+Result<ExternalIps> external_ips(std::string_view value)
+{
+    ExternalIps out;
+    if (value == "on" || value == "off") {
+        out.on = value == "on";
+        return out;
+    }
+    for (auto word : split(value)) {
+        auto network = Cidr::parse(word);
+        if (!network)
+            return error(fmt::format("\"{}\" is neither on, off nor a network such as 203.0.113.0/24", word));
+        out.only.push_back(*network);
+    }
+    return out;
+}
+
+Result<NodePortAddresses> node_port_addresses(std::string_view value)
+{
+    NodePortAddresses out{.primary = false, .cidrs = {}};
+    for (auto word : split(value)) {
+        auto network = Cidr::parse(word);
+        if (network)
+            out.cidrs.push_back(*network);
+        else if (word == "primary")
+            out.primary = true;
+        else if (word == "localhost")
+            out.localhost = true;
+        else if (word == "all")
+            out.all = true;
+        else
+            return error(fmt::format(
+                "\"{}\" is neither primary, localhost, all nor a network such as 192.168.0.0/16", word));
+    }
+    return out;
+}
+
+Result<SocketLb> socket_lb(std::string_view value)
+{
+    if (value == "all")
+        return SocketLb::all;
+    if (value == "host")
+        return SocketLb::host;
+    if (value == "off")
+        return SocketLb::off;
+    return error(fmt::format("\"{}\" is none of all, host, off", value));
+}
+
+Result<BindAddress> bind_address(std::string_view value)
+{
+    if (value.empty())
+        return BindAddress{};
+    auto wrong = [&] {
+        return error(
+            fmt::format("\"{}\" is no address to listen on: give 0.0.0.0:10256, [::]:10256, or nothing "
+                        "to switch it off",
+                        value));
+    };
+    auto colon = value.rfind(':');
+    if (colon == std::string_view::npos)
+        return wrong();
+    auto host = value.substr(0, colon);
+    auto port = whole_number<std::uint16_t>(value.substr(colon + 1));
+    bool bracketed = host.starts_with('[') && host.ends_with(']');
+    if (bracketed)
+        host = host.substr(1, host.size() - 2);
+    if (host == "localhost" && !bracketed)
+        host = "127.0.0.1";
+    auto address = Address::parse(host);
+    if (!port || !address || bracketed != host.contains(':'))
+        return wrong();
+    return BindAddress{std::string{host}, *port};
+}
+
+Result<int> verbosity(std::string_view value)
+{
+    auto level = whole_number<int>(value);
+    if (!level || *level < 0 || *level > verbosity_max)
+        return error(fmt::format("\"{}\" is not a number between 0 and {}", value, verbosity_max));
+    return *level;
+}
+
+Result<bool> log_json(std::string_view value)
+{
+    if (value != "text" && value != "json")
+        return error(fmt::format("\"{}\" is neither text nor json", value));
+    return value == "json";
+}
+
+Result<path> absolute_path(std::string_view value)
+{
+    path given{value};
+    if (!given.is_absolute())
+        return error(fmt::format("\"{}\" must be a path from the root", value));
+    auto normal = given.lexically_normal();
+    return normal.has_filename() ? normal : normal.parent_path();
+}
+
+Result<> usable_pin_path(const path& wanted, std::span<const path> mounts)
+{
+    for (const auto& mount : mounts) {
+        auto inside = wanted.lexically_relative(mount);
+        if (inside.empty() || inside == "." || *inside.begin() == "..")
+            continue;
+        for (const auto& part : inside)
+            if (part.native().contains('.'))
+                return error(fmt::format("bpffs takes no name with a dot: rename \"{}\" in \"{}\"",
+                                         part.string(), wanted.string()));
+    }
+    return {};
+}
+
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known)
+{
+    std::optional<std::string> best;
+    std::size_t least = word.size() / 3 + 1;
+    for (const auto& candidate : known) {
+        // Levenshtein's distance, one row at a time.
+        std::vector<std::size_t> row(candidate.size() + 1);
+        std::iota(row.begin(), row.end(), 0u);
+        for (std::size_t i = 0; i < word.size(); ++i) {
+            std::size_t diagonal = std::exchange(row[0], i + 1);
+            for (std::size_t j = 0; j < candidate.size(); ++j) {
+                auto replaced = diagonal + (word[i] != candidate[j]);
+                diagonal = row[j + 1];
+                row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+            }
+        }
+        if (row.back() < least) {
+            least = row.back();
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+} // namespace naru::flags
