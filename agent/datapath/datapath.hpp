@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "devices.hpp"
+#include "lb/abi.h"
 #include "maps.hpp"
 #include "options.hpp"
 
@@ -22,9 +23,9 @@ struct Attachment {
 
 class Datapath {
 public:
-    /// Takes the lock of bpf_path, mounts bpffs if it is missing and allowed, checks what the kernel can do, adopts
-    /// or creates the maps, loads the programs, pins both and replaces programs in adopted links. An Error is one
-    /// line that names what is missing and the remedy.
+    /// Takes the lock of bpf_path, mounts bpffs if it is missing and allowed, checks what the kernel can do,
+    /// adopts or creates the maps, loads the programs, pins both and replaces programs in adopted links. An
+    /// Error is one line that names what is missing and the remedy.
     static Result<Datapath> open(const DatapathOptions& options);
 
     Datapath(Datapath&&) noexcept;
@@ -33,13 +34,15 @@ public:
 
     Result<Maps> maps() const; ///< fresh read-write descriptors
 
+    const lb_config& config() const; ///< the constants of the programs; sweep() needs their lifetimes
+
     /// Attaches the socket programs below cgroup_path, or replaces them in their pinned links. With
     /// SocketLb::off they are removed.
     Result<> attach_sockets();
 
     /// Makes the tc programs and lb_devices match `devices`: attaches to new ones, replaces in adopted links,
-    /// forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors of single
-    /// devices are collected; the others are served.
+    /// forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors of
+    /// single devices are collected; the others are served.
     std::vector<Error> set_devices(const std::map<std::uint32_t, Device>& devices);
 
     std::vector<Attachment> attachments() const;

@@ -16,8 +16,8 @@ struct Maps {
     UniqueFd metrics;
     std::uint32_t arena_bytes = 0;
 
-    /// Opens `<bpf_path>/current/maps/*`. errno ENOENT: no pins there; EACCES or EPERM: no right to read them;
-    /// no errno: the layout is unknown, and `what` says how it differs.
+    /// Opens `<bpf_path>/current/maps/*`. errno ENOENT: no pins there; EACCES or EPERM: no right to read
+    /// them; no errno: the layout is unknown, and `what` says how it differs.
     static Result<Maps> open(const std::filesystem::path& bpf_path, Access access);
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "lb/abi.h"
 #include "maps.hpp"
 #include "model/result.hpp"
 
@@ -14,9 +15,9 @@ struct SweepResult {
     std::size_t tombstones = 0; ///< still standing
 };
 
-/// One pass over ct, snat, affinity and sock_udp with the lifetimes of `config` at `now_jiffies`; then removes
-/// tombstones (frontend rows) that no live TCP entry needs. An entry that is used again meanwhile may be lost only
-/// if it had expired.
+/// One pass over ct, snat, affinity and sock_udp with the lifetimes of `config` at `now_jiffies`; then
+/// removes tombstones (frontend rows) that no live TCP entry needs. An entry that is used again meanwhile may
+/// be lost only if it had expired.
 Result<SweepResult> sweep(const Maps& maps, const lb_config& config, std::uint64_t now_jiffies);
 
 } // namespace naru

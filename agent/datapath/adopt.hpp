@@ -1,0 +1,55 @@
+// Reads the agent-owned tables back. They are input like any other: what does not fit together is not
+// adopted.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "maps.hpp"
+#include "model/layout.hpp"
+#include "model/tables.hpp"
+#include "numbers.hpp"
+
+namespace naru {
+
+/// A service as the kernel holds it.
+struct Held {
+    std::uint32_t number = 0;
+    Block block;
+    std::uint32_t offset = 0;  ///< of the block
+    std::size_t frontends = 0; ///< sides of frontend rows that name it
+};
+
+/// Everything that is in the tables and what is still free.
+struct Contents {
+    Tables tables;
+    std::map<ServiceId, Held> held; ///< the same keys as tables.services
+    ArenaSpace space;
+    Numbers numbers;
+    Generations generations;
+    std::size_t ranges = 0; ///< rows of lb_ranges
+};
+
+/// The maps in this process's memory.
+struct Shared {
+    std::span<std::byte> arena;
+    std::span<std::uint64_t> records; ///< by service number
+
+    lb_service record(std::uint32_t number) const;
+    /// One aligned store: programs see the old record or the new one.
+    void publish(std::uint32_t number, lb_service record) const;
+};
+
+struct Adoption {
+    Contents contents;
+    bool withdrew =
+        false; ///< records were taken away: their blocks and numbers may still be in use for a moment
+};
+
+/// Rows that fit together become `contents`; the others are removed from the maps and named in `findings`. A
+/// frontend without its service leaves a tombstone, so that its established flows go on.
+Result<Adoption> adopt(const Maps& maps, const Shared& shared, std::vector<std::string>& findings);
+
+} // namespace naru

@@ -1,0 +1,100 @@
+// A hash-like map as a table of typed rows. Thin: every call is one or few bpf(2) calls.
+#pragma once
+
+#include <bpf/bpf.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/result.hpp"
+
+namespace naru {
+
+template <class Key, class Value>
+class Table {
+public:
+    Table(int map, const char* name) : map_{map}, name_{name} {}
+
+    Result<std::optional<Value>> get(const Key& key) const
+    {
+        Value value{};
+        int failed = bpf_map_lookup_elem(map_, &key, &value);
+        if (failed == -ENOENT)
+            return std::optional<Value>{};
+        if (failed)
+            return sys_error(std::string{"read map "} + name_, -failed);
+        return std::optional{value};
+    }
+
+    /// Adds or replaces. E2BIG or ENOSPC: the map is full.
+    Result<> put(const Key& key, const Value& value) const
+    {
+        if (int failed = bpf_map_update_elem(map_, &key, &value, BPF_ANY))
+            return sys_error(std::string{"write map "} + name_, -failed);
+        return {};
+    }
+
+    /// A row that is not there is no error.
+    Result<> erase(const Key& key) const
+    {
+        int failed = bpf_map_delete_elem(map_, &key);
+        if (failed && failed != -ENOENT)
+            return sys_error(std::string{"delete from map "} + name_, -failed);
+        return {};
+    }
+
+    /// Calls visit(key, value) for every row, reading many at a time. For hash maps. Rows written meanwhile
+    /// may be missed; rows may be deleted by `visit`.
+    template <class Visit>
+    Result<> for_each(Visit visit) const
+    {
+        std::vector<Key> keys(batch);
+        std::vector<Value> values(batch);
+        std::uint32_t position = 0;
+        bool first = true;
+        for (;;) {
+            std::uint32_t next = 0;
+            auto count = static_cast<std::uint32_t>(keys.size());
+            int failed = bpf_map_lookup_batch(map_, first ? nullptr : &position, &next, keys.data(),
+                                              values.data(), &count, nullptr);
+            if (failed == -ENOSPC) { // a bucket larger than the buffer
+                keys.resize(keys.size() * 2);
+                values.resize(values.size() * 2);
+                continue;
+            }
+            if (failed && failed != -ENOENT)
+                return sys_error(std::string{"read map "} + name_, -failed);
+            for (std::uint32_t i = 0; i < count; ++i)
+                visit(keys[i], values[i]);
+            if (failed)
+                return {};
+            position = next;
+            first = false;
+        }
+    }
+
+    /// All keys, one call each. For maps whose batches are not indexed by bucket, and for few rows.
+    Result<std::vector<Key>> keys() const
+    {
+        std::vector<Key> all;
+        Key next{};
+        for (const Key* last = nullptr;; last = &all.back()) {
+            int failed = bpf_map_get_next_key(map_, last, &next);
+            if (failed == -ENOENT)
+                return all;
+            if (failed)
+                return sys_error(std::string{"read map "} + name_, -failed);
+            all.push_back(next);
+        }
+    }
+
+private:
+    static constexpr std::size_t batch = 2048;
+
+    int map_;
+    const char* name_;
+};
+
+} // namespace naru
