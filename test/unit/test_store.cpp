@@ -1,0 +1,140 @@
+#include <catch2/catch.hpp>
+
+#include "builders.hpp"
+#include "model/store.hpp"
+
+using namespace naru;
+using namespace naru::test;
+
+namespace {
+
+std::string dirty(Store& store)
+{
+    std::string out;
+    for (const auto& key : store.take_dirty())
+        out += (out.empty() ? "" : " ") + key.name;
+    return out;
+}
+
+/// web with a slice, and db, all clean.
+Store clean()
+{
+    Store store;
+    store.put(service("web"));
+    store.put(service("db", {"10.96.0.2"}));
+    store.put(slice("web", {endpoint("10.0.0.1")}));
+    store.put(view().node);
+    store.take_dirty();
+    return store;
+}
+
+} // namespace
+
+TEST_CASE("a change makes its Service dirty, once", "[store]")
+{
+    Store store;
+    store.put(service("web"));
+    store.put(slice("web", {endpoint("10.0.0.1")}));
+    CHECK(dirty(store) == "web");
+    CHECK(dirty(store).empty());
+}
+
+TEST_CASE("a replayed or unknown event changes nothing", "[store]")
+{
+    auto store = clean();
+    store.put(service("web"));
+    store.put(slice("web", {endpoint("10.0.0.1")}));
+    store.put(view().node);
+    store.erase_service({"shop", "nobody"});
+    store.erase_slice({"shop", "nobody"});
+    CHECK(dirty(store).empty());
+}
+
+TEST_CASE("a slice that moves to another Service makes both dirty", "[store]")
+{
+    auto store = clean();
+    auto moved = slice("web", {endpoint("10.0.0.1")});
+    moved.service = "db";
+    store.put(moved);
+    CHECK(dirty(store) == "db web");
+    CHECK(store.slices_of({"shop", "web"}).empty());
+    CHECK(store.slices_of({"shop", "db"}).size() == 1);
+}
+
+TEST_CASE("a slice may arrive before its Service", "[store]")
+{
+    Store store;
+    store.put(slice("web", {endpoint("10.0.0.1")}));
+    store.take_dirty();
+    store.put(service("web"));
+    CHECK(dirty(store) == "web");
+    CHECK(store.slices_of({"shop", "web"}).size() == 1);
+}
+
+TEST_CASE("a slice of nobody belongs to nobody", "[store]")
+{
+    auto store = clean();
+    auto orphan = slice("web", {endpoint("10.0.0.9")}, "orphan");
+    orphan.service.clear();
+    store.put(orphan);
+    store.erase_slice(orphan.key);
+    CHECK(dirty(store).empty());
+}
+
+TEST_CASE("slices come in the order of their keys", "[store]")
+{
+    auto store = clean();
+    store.put(slice("web", {endpoint("10.0.0.3")}, "c"));
+    store.put(slice("web", {endpoint("10.0.0.2")}, "b"));
+    std::string names;
+    for (const auto* s : store.slices_of({"shop", "web"}))
+        names += s->key.name + ' ';
+    CHECK(names == "web-a web-b web-c ");
+}
+
+TEST_CASE("what is erased is gone and dirty", "[store]")
+{
+    auto store = clean();
+    store.erase_slice({"shop", "web-a"});
+    CHECK(dirty(store) == "web");
+    CHECK(store.slices_of({"shop", "web"}).empty());
+    store.erase_service({"shop", "db"});
+    CHECK(dirty(store) == "db");
+    CHECK(store.service({"shop", "db"}) == nullptr);
+}
+
+TEST_CASE("a changed Node concerns every Service", "[store]")
+{
+    auto store = clean();
+    auto node = view().node;
+    node.zone = "z2";
+    store.put(node);
+    CHECK(dirty(store) == "db web");
+}
+
+TEST_CASE("a snapshot replaces everything, and only what differs becomes dirty", "[store]")
+{
+    auto store = clean();
+    Snapshot snapshot;
+    for (auto s : {service("web"), service("new", {"10.96.0.3"})})
+        snapshot.services.emplace(s.key, s);
+    auto same = slice("web", {endpoint("10.0.0.1")});
+    snapshot.slices.emplace(same.key, same);
+    store.replace(snapshot);
+    CHECK(dirty(store) == "db new");
+    CHECK(store.service({"shop", "db"}) == nullptr);
+    CHECK(store.node() == view().node);
+
+    snapshot.slices.clear();
+    store.replace(snapshot);
+    CHECK(dirty(store) == "web");
+}
+
+TEST_CASE("a mark is a reason to look again", "[store]")
+{
+    auto store = clean();
+    store.mark({"shop", "web"});
+    CHECK(dirty(store) == "web");
+    store.mark_all();
+    CHECK(dirty(store) == "db web");
+}
