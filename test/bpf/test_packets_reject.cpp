@@ -1,0 +1,216 @@
+// Answers the node gives itself: RST, port unreachable, echo; and silence where Kubernetes asks for it.
+#include "bpf/cast.hpp"
+#include "bpf/expect.hpp"
+
+using namespace naru;
+using namespace naru::test;
+
+namespace {
+
+constexpr std::uint8_t answer_ttl = 64;
+constexpr std::uint16_t dont_fragment = 0x4000;
+
+/// The frame's way back: stations, addresses and ports exchanged, nothing else kept.
+Packet back_from(const Packet& sent)
+{
+    Packet answer;
+    answer.to_mac = sent.from_mac;
+    answer.from_mac = sent.to_mac;
+    answer.src = sent.dst;
+    answer.dst = sent.src;
+    answer.ttl = answer_ttl;
+    answer.fragment = sent.family() == Family::v4 ? dont_fragment : std::uint16_t{0};
+    return answer;
+}
+
+Packet reset_of(const Packet& sent)
+{
+    auto answer = back_from(sent);
+    answer.protocol = proto_tcp;
+    answer.tcp_flags = rst | ack;
+    answer.seq = 0;
+    answer.ack_seq = sent.seq + 1;
+    return answer;
+}
+
+/// Quotes the IP header and eight bytes behind it.
+Packet unreachable_of(const Packet& sent)
+{
+    bool v4 = sent.family() == Family::v4;
+    auto answer = back_from(sent);
+    answer.src.port = answer.dst.port = {};
+    answer.protocol = v4 ? proto_icmp : proto_icmp6;
+    answer.icmp_type = v4 ? 3 : 1;
+    answer.icmp_code = v4 ? 3 : 4;
+    auto frame = build(sent);
+    auto from = frame.begin() + static_cast<std::ptrdiff_t>(ip_offset());
+    answer.payload = {from, from + (v4 ? 28 : 48)};
+    return answer;
+}
+
+Packet refusal_of(const Packet& sent) { return sent.protocol == proto_tcp ? reset_of(sent) : unreachable_of(sent); }
+
+Packet echo(const Cast& on, const SocketAddress& to)
+{
+    auto packet = on.request({on.client.address, {}}, {to.address, {}});
+    packet.protocol = on.v4() ? proto_icmp : proto_icmp6;
+    packet.tcp_flags = 0;
+    packet.seq = 0;
+    packet.icmp_type = on.v4() ? 8 : 128;
+    packet.icmp_rest = 0xbeef0001;
+    packet.payload = bytes("abcdefghijklm");
+    return packet;
+}
+
+} // namespace
+
+TEST_CASE("a Service without any backend refuses: RST to TCP, port unreachable to UDP")
+{
+    auto on = GENERATE(from_range(casts()));
+    auto length = GENERATE(0u, 3u, 700u);
+    CAPTURE(on, length);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({}));
+    auto sent = on.request(on.vip);
+    sent.payload.assign(length, 0x5a);
+    check_sent(node.ingress(sent, network().uplink), LB_NO_BACKEND, Verdict::redirect, refusal_of(sent));
+
+    auto inside = on.pod_request(on.vip);
+    check_sent(node.ingress(inside, network().pod), LB_NO_BACKEND, Verdict::redirect, refusal_of(inside));
+    CHECK(node.flows().tcp.size() + node.flows().any.size() == 0);
+}
+
+TEST_CASE("policy Local without a backend here is silence")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    auto everywhere = node.publish({.backends = {remote(on.away)}});
+    auto here = node.publish({.backends = {}, .drop_if_empty = true});
+    node.frontend(on.vip, on.protocol,
+                  {.inside = everywhere, .outside = here, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
+    check_dropped(node.ingress(on.request(on.vip), network().uplink), LB_NO_LOCAL_ENDPOINTS);
+    CHECK(name(node.ingress(on.pod_request(on.vip), network().pod).reason) == name(LB_FORWARD_LOCAL));
+}
+
+TEST_CASE("backends that only drain take no new flow")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {draining(local(on.pod))}}));
+    CHECK(name(node.ingress(on.request(on.vip), network().uplink).reason) == name(LB_NO_BACKEND));
+}
+
+TEST_CASE("a port of a VIP that nobody serves refuses")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod)}}));
+    auto sent = on.request({on.vip.address, {9999}});
+    check_sent(node.ingress(sent, network().uplink), LB_PORT_UNSERVED, Verdict::redirect, refusal_of(sent));
+}
+
+TEST_CASE("the same port of the other transport is not served either")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.tcp() ? proto_udp : proto_tcp, node.publish({.backends = {local(on.pod)}}));
+    auto sent = on.request(on.vip);
+    check_sent(node.ingress(sent, network().uplink), LB_PORT_UNSERVED, Verdict::redirect, refusal_of(sent));
+}
+
+TEST_CASE("a port of this node's own address that is no NodePort is the host's")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    auto web = node.publish({.backends = {local(on.pod)}});
+    node.frontend(on.node_port, on.protocol,
+                  {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0});
+    auto sent = on.request({on.node(), {22}});
+    check_untouched(node.ingress(sent, network().uplink), build(sent));
+    auto ping = echo(on, {on.node(), {}});
+    check_untouched(node.ingress(ping, network().uplink), build(ping));
+}
+
+TEST_CASE("only the start of a TCP connection is refused aloud, the rest of one is dropped")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    auto flags = GENERATE(as<std::uint8_t>{}, ack, rst, rst | ack, fin | ack, syn | ack, 0, syn | rst);
+    CAPTURE(on, int{flags});
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({}));
+    check_dropped(node.ingress(on.request(on.vip, flags), network().uplink), LB_NO_FLOW);
+    check_dropped(node.ingress(on.request({on.vip.address, {9999}}, flags), network().uplink), LB_NO_FLOW);
+}
+
+TEST_CASE("a refused packet with IP options gets a plain RST, and a datagram with options is dropped")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({}));
+    auto sent = on.request(on.vip);
+    if (on.v4())
+        sent.options = {1, 1, 1, 0};
+    else
+        sent.extensions = {{.type = 60}};
+    auto got = node.ingress(sent, network().uplink);
+    if (on.tcp())
+        check_sent(got, LB_NO_BACKEND, Verdict::redirect, reset_of(sent));
+    else
+        check_dropped(got, LB_REWRITE_FAILED);
+}
+
+TEST_CASE("an echo request to a VIP is answered as a host would, to any other address it is left alone")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod)}}));
+    auto sent = echo(on, on.vip);
+    sent.ttl = 3;
+    auto expected = sent;
+    expected.icmp_type = on.v4() ? 0 : 129;
+    std::swap(expected.src, expected.dst);
+    std::swap(expected.to_mac, expected.from_mac);
+    expected.ttl = answer_ttl;
+    check_sent(node.ingress(sent, network().uplink), LB_ECHO, Verdict::redirect, expected);
+
+    auto other = echo(on, on.other_vip);
+    check_untouched(node.ingress(other, network().uplink), build(other));
+}
+
+TEST_CASE("other ICMP to a VIP is dropped, but neighbour discovery is the stack's")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod)}}));
+    for (unsigned type = 0; type < 256; ++type) {
+        auto sent = echo(on, on.vip);
+        if (type == sent.icmp_type)
+            continue;
+        sent.icmp_type = static_cast<std::uint8_t>(type);
+        CAPTURE(type);
+        auto got = node.ingress(sent, network().uplink);
+        if (!on.v4() && type >= 133 && type <= 137)
+            check_untouched(got, build(sent));
+        else
+            check_dropped(got, LB_PROTO_UNSERVED);
+    }
+}
+
+TEST_CASE("ICMP of the other family is a protocol without ports")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod)}}));
+    auto sent = echo(on, on.vip);
+    sent.protocol = on.v4() ? proto_icmp6 : proto_icmp;
+    check_dropped(node.ingress(sent, network().uplink), LB_PROTO_UNSERVED);
+}
