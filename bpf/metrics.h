@@ -25,13 +25,14 @@ static __always_inline bool within_limit(enum lb_limit which, __u32 per_sec, __u
 {
 	__u32 index = which;
 	struct lb_bucket *bucket = bpf_map_lookup_elem(&lb_buckets, &index);
-	__u64 passed;
+	__u64 passed, earned;
 
 	if (!bucket)
 		return false;
 	passed = now - bucket->filled;
-	if (passed) {
-		__u64 tokens = bucket->tokens + (passed >= cfg.hz ? per_sec : passed * per_sec / cfg.hz);
+	earned = passed >= cfg.hz ? per_sec : passed * per_sec / cfg.hz;
+	if (earned) { /* not before: a slow bucket must not lose the ticks that make up a token */
+		__u64 tokens = bucket->tokens + earned;
 
 		bucket->tokens = tokens > per_sec ? per_sec : tokens;
 		bucket->filled = now;
