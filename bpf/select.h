@@ -77,7 +77,7 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 
 	position = position_at(&record, lb_slot(hash, record.slots));
 	row = row_of(&record, position);
-	if (!row)
+	if (!row || !(row->flags & LB_BACKEND_CHOSEN))
 		return LB_BAD_STATE;
 	pick_row(pick, service, position, row);
 
