@@ -49,7 +49,8 @@ struct {
 	__type(value, __u32);
 } lb_ranges SEC(".maps");
 
-/* Devices that carry programs, by ifindex. No entry: the program leaves every packet alone. */
+/* Devices that carry programs, by ifindex. No entry: the ingress program leaves every packet
+ * alone, the egress program still gives replies of known flows their frontend. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LB_DEVICES_MAX);

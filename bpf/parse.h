@@ -63,6 +63,7 @@ struct lb_packet {
 	struct lb_tuple tuple; /* as on the wire, direction LB_DIR_FORWARD */
 	__u16 l3;	       /* offset of the IP header */
 	__u16 l4;	       /* offset of what follows it and its extension headers */
+	__u16 l4_end;	       /* offset behind the last header that was read */
 	__u16 ip_len;	       /* total length by the IP header; GSO: of the whole */
 	__u8 family;	       /* 4 or 6 */
 	__u8 ttl;
@@ -173,10 +174,12 @@ static __always_inline bool parse_v4(void *data, struct cursor *c, struct lb_pac
 		p->l4_kind = LB_L4_FRAGMENT;
 	else
 		parse_l4(c, p);
+	p->l4_end = c->pos - data;
 	return true;
 }
 
-/* A bounded walk; what it cannot see through counts as a protocol without ports. */
+/* A bounded walk; what it cannot see through counts as a protocol without ports. Mapped addresses mean IPv4 in every
+ * table and have no business in an IPv6 header. */
 static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_packet *p)
 {
 	struct ipv6hdr *ip = pull(c, sizeof(*ip));
@@ -193,6 +196,8 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 	p->plain = 1;
 	__builtin_memcpy(&p->tuple.src, &ip->saddr, 16);
 	__builtin_memcpy(&p->tuple.dst, &ip->daddr, 16);
+	if (lb_addr_is_v4(&p->tuple.src) || lb_addr_is_v4(&p->tuple.dst))
+		return false;
 
 	next = ip->nexthdr;
 	for (int i = 0; i < LB_MAX_EXT_HEADERS; i++) {
@@ -217,6 +222,7 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 		p->l4_kind = LB_L4_FRAGMENT;
 	else
 		parse_l4(c, p);
+	p->l4_end = c->pos - data;
 	return true;
 }
 

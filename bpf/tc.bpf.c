@@ -17,6 +17,8 @@
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
 #define LB_PARSE_BYTES 128
+/* PACKET_OTHERHOST of <linux/if_packet.h>: seen only because the device is promiscuous. */
+#define LB_PACKET_OTHERHOST 3
 
 static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet *p)
 {
@@ -26,7 +28,12 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 		return false;
 	if (skb->data + want > skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
-	return parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->protocol, p);
+	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->protocol, p))
+		return false;
+	/* A merged packet's length may not fit its field. */
+	if (!skb->gso_size && (p->l3 + p->ip_len > skb->len || p->l3 + p->ip_len < p->l4_end))
+		p->l4_kind = LB_L4_BROKEN;
+	return true;
 }
 
 /* Client and backend on one bridge: address the frame to the backend, so that both directions stay at layer 2 and a
@@ -66,6 +73,12 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	enum lb_reason why;
 	enum lb_side side;
 
+	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
+	if (!device)
+		return LB_PASS;
+	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
+	if (side == LB_SIDE_OUTSIDE && skb->pkt_type == LB_PACKET_OTHERHOST)
+		return LB_PASS; /* the stack drops it; sent past the stack it would arrive twice */
 	if (lb_addr_is_loopback(&p->tuple.dst))
 		return LB_LOOPBACK;
 	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
@@ -74,10 +87,6 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 			return why;
 	}
 
-	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
-	if (!device)
-		return LB_PASS;
-	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
 	why = forward(p, side, now, dice, &pick, rw);
 	if (why == LB_TRANSLATED)
 		why = start_flow(skb, p, side, &pick, now, dice, rw);
@@ -108,7 +117,7 @@ static __always_inline enum lb_reason translate(struct __sk_buff *skb, const str
 	}
 	failed = rewrite_headers(skb, p, rw);
 	if (failed == LB_PASS)
-		failed = decrement_ttl(skb, p);
+		failed = set_ttl(skb, p, p->ttl - 1); /* what skips the stack is still routed by this node */
 	if (failed != LB_PASS)
 		return failed;
 	if (rw->way == LB_WAY_BACK && turn_round(skb))

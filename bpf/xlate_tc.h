@@ -72,11 +72,8 @@ static __always_inline enum lb_reason rewrite_headers(struct __sk_buff *skb, con
 	return LB_PASS;
 }
 
-/* A packet that skips the stack is still routed by this node. */
-static __always_inline enum lb_reason decrement_ttl(struct __sk_buff *skb, const struct lb_packet *p)
+static __always_inline enum lb_reason set_ttl(struct __sk_buff *skb, const struct lb_packet *p, __u8 ttl)
 {
-	__u8 ttl = p->ttl - 1;
-
 	if (p->family == 4) {
 		__be16 old_word = bpf_htons(p->ttl << 8), new_word = bpf_htons(ttl << 8);
 
