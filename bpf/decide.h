@@ -110,6 +110,8 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	frontend = frontend_exact(&key);
 	if (!frontend || (frontend->flags & LB_FRONTEND_HOST_ONLY))
 		return unserved(p);
+	if ((frontend->flags & LB_FRONTEND_TOMBSTONE) && key.proto != IPPROTO_TCP)
+		return unserved(p);
 
 	entry = ct_lookup(&p->tuple);
 	if (entry && ct_follows(entry, p, now)) {
