@@ -192,5 +192,19 @@ def same_port_twice(w):
                 flow.close()
 
 
+@suite.scenario("a client that came through a Service reaches the same server directly from the same source port")
+def direct_afterwards(w):
+    lb, number = w.lb(), w.node_port()
+    w.web("web", w.vip(), w.pod("b2"), node_port=number, kind="LoadBalancer", lb=lb.values())
+    server = w.pods["b2"]
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["b2"])
+        for address, to, source_port in ((w.nodes["n2"].ip[family], number, 23600), (lb[family], 80, 23601)):
+            for _ in range(2):
+                assert w.client.fetch(address, to, source_port=source_port)[0].pod == "b2"
+                answer = w.client.fetch(server.ip[family], 8080, source_port=source_port)[0]
+                assert answer.pod == "b2", f"{address} port {to}, then directly: {answer}"
+
+
 if __name__ == "__main__":
     suite.main()
