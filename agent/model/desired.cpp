@@ -15,8 +15,8 @@ constexpr std::uint32_t longest_affinity_sec = 86400; // v1.MaxClientIPServiceAf
 
 /// A backend set for each side of a frontend.
 struct Sides {
-    ServiceId inside;
-    ServiceId outside;
+    const ServiceId& inside;
+    const ServiceId& outside;
 };
 
 bool is_ours(const Service& service, const NodeView& view)

@@ -15,7 +15,7 @@ struct Node {
     std::string name;
     std::optional<std::string> zone;
     std::vector<Address> addresses; ///< status.addresses InternalIP, then ExternalIP, in their order
-    bool eligible = true; ///< false: being deleted, or tainted for it by the autoscaler
+    bool eligible = true;           ///< false: being deleted, or tainted for it by the autoscaler
 
     friend bool operator==(const Node&, const Node&) = default;
 };

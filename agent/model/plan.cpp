@@ -14,12 +14,39 @@ const typename Map::mapped_type* find(const Map& map, const Key& key)
     return it == map.end() ? nullptr : &it->second;
 }
 
+/// Looks up keys that mostly come in the order of the map, one after another: the next entry is tried first.
+template <class Map>
+class Cursor {
+public:
+    explicit Cursor(const Map& map) : map_{map}, at_{map.begin()} {}
+
+    const typename Map::mapped_type* find(const typename Map::key_type& key)
+    {
+        if (at_ == map_.end() || at_->first != key)
+            at_ = map_.find(key);
+        return at_ == map_.end() ? nullptr : &(at_++)->second;
+    }
+
+private:
+    const Map& map_;
+    typename Map::const_iterator at_;
+};
+
 template <class Map, class Key>
 bool holds(const Map& wanted, const Map& installed, const Key& key)
 {
     const auto* want = find(wanted, key);
     const auto* have = find(installed, key);
     return want && have ? *want == *have : want == have;
+}
+
+template <class Set>
+void add(Set& to, Set& from)
+{
+    if (to.empty())
+        to.swap(from);
+    else
+        to.merge(from);
 }
 
 FrontendKey wildcard_of(const Address& address) { return {address, {}, {}}; }
@@ -61,8 +88,8 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
         }
 
     plan.changes = changes(touched, installed);
-    pending_.services.merge(touched.services);
-    pending_.frontends.merge(touched.frontends);
+    add(pending_.services, touched.services);
+    add(pending_.frontends, touched.frontends);
     return plan;
 }
 
@@ -89,12 +116,14 @@ std::vector<Change> Planner::remaining(const Tables& installed)
 std::vector<Change> Planner::changes(const Touched& touched, const Tables& installed) const
 {
     Changes list;
+    Cursor wanted_services{wanted_.services}, installed_services{installed.services};
     for (const auto& id : touched.services)
-        if (const auto* want = find(wanted_.services, id); want || settled_)
-            list.service(id, find(installed.services, id), want);
+        if (const auto* want = wanted_services.find(id); want || settled_)
+            list.service(id, installed_services.find(id), want);
+    Cursor wanted_frontends{wanted_.frontends}, installed_frontends{installed.frontends};
     for (const auto& key : touched.frontends)
-        if (const auto* want = find(wanted_.frontends, key); want || settled_)
-            list.frontend(key, find(installed.frontends, key), want);
+        if (const auto* want = wanted_frontends.find(key); want || settled_)
+            list.frontend(key, installed_frontends.find(key), want);
     return list.take();
 }
 
@@ -116,22 +145,37 @@ void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView
              "another Service goes"});
     }
 
-    auto told = std::exchange(told_[key], {next.notices.begin(), next.notices.end()});
-    std::ranges::copy_if(next.notices, std::back_inserter(plan.notices),
-                         [&](const Notice& notice) { return !told.contains(notice); });
-    if (next.notices.empty())
-        told_.erase(key);
+    tell(key, next.notices, plan.notices);
     if (room)
         want(key, std::move(next), plan.notices, touched);
 }
 
+void Planner::tell(const ObjectKey& key, const std::vector<Notice>& notices, std::vector<Notice>& fresh)
+{
+    auto told = told_.find(key);
+    for (const auto& notice : notices)
+        if (told == told_.end() || !told->second.contains(notice))
+            fresh.push_back(notice);
+    if (!notices.empty())
+        told_[key] = {notices.begin(), notices.end()};
+    else if (told != told_.end())
+        told_.erase(told);
+}
+
 bool Planner::fits(const ObjectKey& key, const Desired& next) const
 {
-    Growth services, frontends, ranges;
-    for (const auto& [id, row] : next.services) {
+    std::size_t all_ranges = 0;
+    for (const auto& [_, row] : next.services)
+        all_ranges += row.source_ranges.size();
+    if (wanted_.services.size() + next.services.size() <= capacity_.services &&
+        wanted_.frontends.size() + 2 * next.claims.size() <=
+            capacity_.frontends && // each may bring its wildcard
+        ranges_ + all_ranges <= capacity_.ranges)
+        return true; // far from full: no need to look closer
+
+    Growth services, frontends, ranges{.added = all_ranges};
+    for (const auto& [id, _] : next.services)
         services.added += !wanted_.services.contains(id);
-        ranges.added += row.source_ranges.size();
-    }
     for (auto it = wanted_.services.lower_bound(first_of(key));
          it != wanted_.services.end() && it->first.key == key; ++it) {
         services.removed += !next.services.contains(it->first);
@@ -156,22 +200,23 @@ bool Planner::fits(const ObjectKey& key, const Desired& next) const
 
 void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
 {
-    for (auto it = wanted_.services.lower_bound(first_of(key));
-         it != wanted_.services.end() && it->first.key == key;) {
-        touched.services.insert(it->first);
-        ranges_ -= it->second.source_ranges.size();
-        it = next.services.contains(it->first) ? std::next(it) : wanted_.services.erase(it);
+    auto touch = [](auto& set, const auto& row) { set.insert(set.end(), row); }; // rows mostly come in order
+    auto after = wanted_.services.lower_bound(first_of(key));
+    while (after != wanted_.services.end() && after->first.key == key) {
+        touch(touched.services, after->first);
+        ranges_ -= after->second.source_ranges.size();
+        after = wanted_.services.erase(after);
     }
     for (auto& [id, row] : next.services) {
-        touched.services.insert(id);
+        touch(touched.services, id);
         ranges_ += row.source_ranges.size();
-        wanted_.services.insert_or_assign(id, std::move(row));
+        wanted_.services.emplace_hint(after, id, std::move(row));
     }
 
     for (const auto& [frontend, _] : next.claims)
-        touched.frontends.insert(frontend);
+        touch(touched.frontends, frontend);
     for (auto& [frontend, row] : claims_.replace(key, std::move(next.claims), notices)) {
-        touched.frontends.insert(frontend);
+        touch(touched.frontends, frontend);
         if (row)
             wanted_.frontends.insert_or_assign(frontend, std::move(*row));
         else

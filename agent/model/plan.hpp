@@ -58,6 +58,7 @@ private:
 
     void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan,
                    Touched& touched);
+    void tell(const ObjectKey& key, const std::vector<Notice>& notices, std::vector<Notice>& fresh);
     bool fits(const ObjectKey& key, const Desired& next) const;
     void want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched);
     std::vector<Change> changes(const Touched& touched, const Tables& installed) const;

@@ -7,9 +7,9 @@ namespace naru {
 namespace {
 
 /// The keys of `mine` that `theirs` lacks.
-template <class Value>
-std::vector<ObjectKey> missing(const std::map<ObjectKey, Value>& mine,
-                               const std::map<ObjectKey, Value>& theirs)
+template <class Mine, class Theirs>
+std::vector<ObjectKey> missing(const std::map<ObjectKey, Mine>& mine,
+                               const std::map<ObjectKey, Theirs>& theirs)
 {
     std::vector<ObjectKey> keys;
     for (const auto& [key, _] : mine)
@@ -31,20 +31,18 @@ void Store::put(Service service)
 
 void Store::put(EndpointSlice slice)
 {
-    auto it = slices_.find(slice.key);
-    if (it != slices_.end()) {
-        if (it->second == slice)
-            return;
-        if (it->second.service != slice.service)
-            erase_slice(slice.key);
-    }
-    if (!slice.service.empty()) {
-        auto service = slice.service_key();
+    auto service = slice.service_key();
+    auto of = service_of_.find(slice.key);
+    if (of != service_of_.end() && of->second != service)
+        erase_slice(slice.key);
+    else if (of != service_of_.end() && slices_.at(service).at(slice.key) == slice)
+        return;
+
+    if (!slice.service.empty())
         mark(service);
-        slices_by_service_[service].insert(slice.key);
-    }
+    service_of_.insert_or_assign(slice.key, service);
     auto key = slice.key;
-    slices_.insert_or_assign(std::move(key), std::move(slice));
+    slices_[std::move(service)].insert_or_assign(std::move(key), std::move(slice));
 }
 
 void Store::put(Node node)
@@ -64,21 +62,22 @@ void Store::erase_service(const ObjectKey& key)
 
 void Store::erase_slice(const ObjectKey& key)
 {
-    auto node = slices_.extract(key);
-    if (!node || node.mapped().service.empty())
+    auto node = service_of_.extract(key); // `key` may live in it
+    if (!node)
         return;
-    auto of = slices_by_service_.find(node.mapped().service_key());
-    mark(of->first);
+    auto of = slices_.find(node.mapped());
     of->second.erase(node.key());
     if (of->second.empty())
-        slices_by_service_.erase(of);
+        slices_.erase(of);
+    if (!node.mapped().name.empty())
+        mark(node.mapped());
 }
 
 void Store::replace(Snapshot snapshot)
 {
     for (const auto& key : missing(services_, snapshot.services))
         erase_service(key);
-    for (const auto& key : missing(slices_, snapshot.slices))
+    for (const auto& key : missing(service_of_, snapshot.slices))
         erase_slice(key);
     for (auto& [_, service] : snapshot.services)
         put(std::move(service));
@@ -97,9 +96,9 @@ const Service* Store::service(const ObjectKey& key) const
 std::vector<const EndpointSlice*> Store::slices_of(const ObjectKey& service) const
 {
     std::vector<const EndpointSlice*> slices;
-    if (auto of = slices_by_service_.find(service); of != slices_by_service_.end())
-        for (const auto& key : of->second)
-            slices.push_back(&slices_.at(key));
+    if (auto of = slices_.find(service); of != slices_.end())
+        for (const auto& [_, slice] : of->second)
+            slices.push_back(&slice);
     return slices;
 }
 

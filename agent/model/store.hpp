@@ -42,8 +42,8 @@ public:
 
 private:
     std::map<ObjectKey, Service> services_;
-    std::map<ObjectKey, EndpointSlice> slices_;
-    std::map<ObjectKey, std::set<ObjectKey>> slices_by_service_;
+    std::map<ObjectKey, ObjectKey> service_of_; ///< slice -> its Service; the name may be empty: nobody's
+    std::map<ObjectKey, std::map<ObjectKey, EndpointSlice>> slices_; ///< by Service
     std::optional<Node> node_;
     std::set<ObjectKey> dirty_;
 };
