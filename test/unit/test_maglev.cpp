@@ -120,22 +120,22 @@ TEST_CASE("equal weights of any size are equal shares", "[maglev]")
 
 TEST_CASE("consistent hashing holds for random sets", "[maglev]")
 {
-    rc::prop("one backend that leaves moves few slots of the others", [] {
-        auto count = *rc::gen::inRange<std::size_t>(3, 60);
-        auto list = backends(count, *rc::gen::inRange(1u, 60000u));
-        auto slots = maglev_slots(count);
-        auto before = maglev_table(list, slots, seed);
-
-        auto leaver = *rc::gen::inRange<std::size_t>(0, count);
-        list.erase(list.begin() + static_cast<std::ptrdiff_t>(leaver));
-        auto after = maglev_table(list, slots, seed);
+    rc::prop("a backend that leaves moves few slots of the others", [] {
+        const auto list = backends(*rc::gen::inRange<std::size_t>(8, 40), *rc::gen::inRange(1u, 60000u));
+        const auto slots = maglev_slots(list.size());
+        const auto before = maglev_table(list, slots, seed);
 
         std::size_t moved = 0;
-        for (std::size_t i = 0; i < slots; ++i) {
-            RC_ASSERT(after[i] != leaver);
-            moved += before[i] != leaver && before[i] != after[i];
+        for (std::size_t leaver = 0; leaver < list.size(); ++leaver) {
+            auto rest = list;
+            rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(leaver));
+            auto after = maglev_table(rest, slots, seed);
+            for (std::size_t i = 0; i < slots; ++i) {
+                RC_ASSERT(after[i] != leaver);
+                moved += before[i] != leaver && before[i] != after[i];
+            }
         }
-        // Expected: about 5 % of the slots; a table built anew would move nearly all.
-        RC_ASSERT(moved * 5 < slots);
+        // About 5 % on average; a table filled without regard to the old one would move nearly all.
+        RC_ASSERT(moved * 10 < slots * list.size());
     });
 }
