@@ -5,6 +5,15 @@
 
 #include "host.hpp"
 
+namespace Catch {
+
+template <>
+struct StringMaker<naru::SocketAddress> {
+    static std::string convert(const naru::SocketAddress& at) { return at.text(); }
+};
+
+} // namespace Catch
+
 namespace naru::test {
 
 /// Left alone: to the stack, byte for byte.

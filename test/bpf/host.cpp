@@ -241,6 +241,17 @@ void Host::write(const lb_tuple& tuple, const lb_ct& entry, bool snat)
     put(ct_map(runner_.maps(), tuple, snat), tuple, entry);
 }
 
+void Host::restore(const FlowState& flows)
+{
+    auto& maps = runner_.maps().maps;
+    for (const auto& [map, entries] : {std::pair{maps.lb_ct_tcp, &flows.tcp}, std::pair{maps.lb_ct_any, &flows.any},
+                                       std::pair{maps.lb_snat, &flows.snat}})
+        for (const auto& [key, entry] : *entries)
+            put(map, key, entry);
+    for (const auto& [key, sticky] : flows.affinity)
+        put(maps.lb_affinity, key, sticky);
+}
+
 template <class Change>
 void Host::change_last_seen(Change change)
 {

@@ -64,6 +64,7 @@ public:
     FlowState flows() const;
     std::optional<lb_ct> entry(const lb_tuple& tuple, bool snat = false) const;
     void write(const lb_tuple& tuple, const lb_ct& entry, bool snat = false);
+    void restore(const FlowState& flows); ///< these entries are again as they were
     /// As if nothing had happened on any flow for so long.
     void pass(std::chrono::seconds time);
     /// Every entry was last seen exactly so many ticks before `now`.
