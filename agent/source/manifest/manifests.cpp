@@ -56,6 +56,7 @@ Result<std::set<std::string>> list(const path& folder)
 struct Manifests::State {
     path folder;
     std::string node_name;
+    std::function<Moment()> clock;
     std::unique_ptr<Watch> watch;
 
     std::map<std::string, File> files;
@@ -212,7 +213,7 @@ void Manifests::State::load(const std::string& name, Moment now, std::vector<Com
     }
 }
 
-Result<Manifests> Manifests::open(const path& folder, std::string node_name)
+Result<Manifests> Manifests::open(const path& folder, std::string node_name, std::function<Moment()> clock)
 {
     auto watch = Watch::open(folder);
     if (!watch)
@@ -222,13 +223,14 @@ Result<Manifests> Manifests::open(const path& folder, std::string node_name)
     auto state = std::make_unique<State>();
     state->folder = folder;
     state->node_name = std::move(node_name);
+    state->clock = std::move(clock);
     state->watch = std::move(*watch);
     return Manifests{std::move(state)};
 }
 
 Snapshot Manifests::read(std::vector<Complaint>& complaints)
 {
-    state_->refresh(std::chrono::steady_clock::now(), complaints);
+    state_->refresh(state_->clock(), complaints);
 
     std::vector<Complaint> found;
     auto snapshot = merge(state_->good, state_->node_name, found);
@@ -242,7 +244,7 @@ int Manifests::event_fd() const { return state_->watch->fd(); }
 
 void Manifests::drain()
 {
-    auto now = std::chrono::steady_clock::now();
+    auto now = state_->clock();
     for (const auto& touch : state_->watch->drain())
         state_->note(touch, now);
 }

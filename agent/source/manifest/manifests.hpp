@@ -2,7 +2,9 @@
 // Endpoints, v1 Node, List, several documents a file. Watched with inotify.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,7 +52,9 @@ Snapshot merge(const std::map<std::filesystem::path, FileObjects>& files, const 
 class Manifests {
 public:
     /// Fails when the folder cannot be read or watched.
-    static Result<Manifests> open(const std::filesystem::path& folder, std::string node_name);
+    static Result<Manifests>
+    open(const std::filesystem::path& folder, std::string node_name,
+         std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now);
 
     /// All objects of all files, each file in its last good state. `complaints` gets what is new since the
     /// last call.
