@@ -1,5 +1,6 @@
 """Builds and removes the cluster of plan.py. Several labs run side by side, each under an id of its own."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -58,6 +59,7 @@ class Lab:
         return [self.fabric, self.client, *self.nodes.values(), *self.pods.values()]
 
     def __enter__(self):
+        self.lock = lock(self.id)
         down(self.id)
         try:
             self._build()
@@ -78,6 +80,7 @@ class Lab:
         for place in self.places:
             place.stop()
         down(self.id)
+        unlock(self.lock)
 
     def _build(self):
         system.mount_bpffs()
@@ -141,7 +144,8 @@ class Lab:
 
     def _host_end(self, pod):
         index = self._index(pod)
-        lines = [f"link add veth{index} type veth peer name eth0 netns {pod.netns}"]
+        lines = [f"link add veth{index} type veth peer name eth0 netns {pod.netns} "
+                 f"address {pod_mac(index)}"]
         if self.plans[pod.node].bridged:
             return [*lines, f"link set veth{index} master cni0 up"]
         return [*lines, f"link set veth{index} address {routed_mac(index)}",
@@ -177,6 +181,11 @@ def routed_mac(index):
     return f"ee:ee:ee:ee:ee:{index:02x}"
 
 
+def pod_mac(index):
+    """Kept when a pod gets a new device, so that nobody's neighbour table is wrong."""
+    return f"02:00:00:00:00:{index:02x}"
+
+
 def bridged_pod(pod, plan):
     gateway = plan.pod_gateway
     return ["link set lo up", f"addr add {pod.ip[4]}/{POD_PREFIX[4]} dev eth0",
@@ -190,6 +199,22 @@ def routed_pod(pod, index):
             "link set eth0 up", f"neigh add {gateway[4]} lladdr {routed_mac(index)} dev eth0 nud permanent",
             f"route add {gateway[4]} dev eth0 scope link", f"route add default via {gateway[4]} dev eth0",
             f"route add default via {gateway[6]} dev eth0"]
+
+
+def lock(lab_id):
+    """An open file that no other process can lock while this one lives: two labs of one id would fight."""
+    file = Path(tempfile.gettempdir(), f"naru-{lab_id}.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise RuntimeError(f"a lab called {lab_id} is in use by another process") from None
+    return file
+
+
+def unlock(file):
+    Path(file.name).unlink(missing_ok=True)
+    file.close()
 
 
 def down(lab_id):

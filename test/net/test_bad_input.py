@@ -121,11 +121,24 @@ def duplicate(w):
     undisturbed()
 
 
-@suite.scenario("an endpoint of the wrong family, or of a dangerous address, is left out and the others serve")
-def wrong_endpoints(w):
+@suite.scenario("an endpoint of the wrong family makes its file bad, which keeps its last good state")
+def wrong_family(w):
+    vip = w.vip()
+    undisturbed = bystander(w)
+    good = WEB.format(vip=vip[4], port=80, pod=w.pods["a2"].ip[4])
+    w.lab.objects.write("family.yaml", good)
+    w.reaches(w.pods["a1"], vip[4], 80, ["a2"])
+    w.lab.objects.write("family.yaml", good + f'  - addresses: ["{w.pods["b2"].ip[6]}"]\n')
+    complained(w, rf"family\.yaml:\d+.*{w.pods['b2'].ip[6]}")
+    w.reaches(w.pods["a1"], vip[4], 80, ["a2"])
+    undisturbed()
+
+
+@suite.scenario("an endpoint with a dangerous address is left out and the others serve")
+def dangerous_endpoints(w):
     vip = w.vip()
     made = slices("web", w.pod("a2"), [port(8080)], families=(4,))[0]
-    for address in (w.pods["b2"].ip[6], "127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"):
+    for address in ("127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255"):
         made["endpoints"].append({"addresses": [address], "nodeName": "n1"})
     w.apply(service("web", {4: vip[4]}, [port(80)]), made)
     for who in w.insiders:

@@ -96,7 +96,9 @@ def main(arguments):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if arguments[:1] == ["--down"]:
+            lock = labs.lock(NAME)
             labs.down(NAME)
+            labs.unlock(lock)
             print("demo: the lab is gone")
             return 0
         if arguments[:1] == ["--in"]:

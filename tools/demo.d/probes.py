@@ -161,7 +161,7 @@ class Probes:
             self.reach(self.shoppers[0], mysql.ip[family], 3306, {"mysql-1"},
                        sees=self.as_itself(self.shoppers[0], family))
         for node, agent in self.lab.agents.items():
-            known = {row["name"] for row in agent.table("services")}
+            known = {row["name"] for row in agent.table("services") if row["name"]}
             self.report.probe("frontend" in known and not known & {"mysql", "bank"}, f"tables of {node}",
                               f"{len(known)} Services: {', '.join(sorted(known))}")
 

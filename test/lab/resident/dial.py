@@ -2,12 +2,12 @@
 
 import errno
 import json
-import select
 import socket
 import threading
 import time
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
+MSG_ERRQUEUE = 0x2000
 
 
 def family_of(address):
@@ -108,11 +108,13 @@ class Flow:
             return {"error": error_name(why)}
 
     def forget_late_answers(self):
-        while select.select([self.sock], [], [], 0)[0]:
+        """And late errors: they too would be taken for the answer to the next datagram."""
+        for kind in (MSG_ERRQUEUE, 0):  # in this order: emptying the first clears the pending error
             try:
-                self.sock.recv(1 << 16)
+                while True:
+                    self.sock.recvmsg(1 << 16, 512, kind | socket.MSG_DONTWAIT)
             except OSError:
-                pass  # an ICMP error about an earlier datagram, told then or never
+                pass  # nothing left
 
     def stream(self, interval):
         """Talks in the background until stop(); remembers what was lost."""
