@@ -13,10 +13,11 @@ namespace {
 
 Result<> remove_version(const fs::path& folder)
 {
-    for (const auto& name : pin_names(folder / "links"))
-        if (auto gone = detach_pin(folder / "links" / name); !gone)
-            return gone;
     std::error_code failed;
+    for (const auto& name : pin_names(folder / "links"))
+        if (auto path = folder / "links" / name; fs::is_regular_file(fs::symlink_status(path, failed)))
+            if (auto gone = detach_pin(path); !gone)
+                return gone;
     fs::remove_all(folder, failed);
     if (failed)
         return std::unexpected{Error{failed, "remove " + folder.string()}};

@@ -32,7 +32,7 @@ struct Datapath::State {
 
     int program(std::string_view hook) const { return programs.find(hook)->second.get(); }
     Table<std::uint32_t, lb_device> rows() const { return {devices_map.get(), "lb_devices"}; }
-    Result<> replace_adopted() const;
+    void replace_adopted() const;
     Result<> detach_sockets() const;
     void put_device(std::uint32_t index, const Device& device, const NetworkState& network,
                     std::vector<Error>& errors) const;
@@ -77,8 +77,7 @@ Result<Datapath> Datapath::open(const DatapathOptions& options)
                                                .programs = std::move(*programs),
                                                .hooks = std::move(hooks),
                                                .devices_map = std::move(*devices)});
-    if (auto replaced = state->replace_adopted(); !replaced)
-        return std::unexpected{replaced.error()};
+    state->replace_adopted();
     return Datapath{std::move(state)};
 }
 
@@ -135,14 +134,13 @@ std::vector<Attachment> Datapath::attachments() const
     return found;
 }
 
-/// A pin whose program was not loaded now belongs to what is switched off; attach_sockets() removes it.
-Result<> Datapath::State::replace_adopted() const
+/// What cannot be replaced here is tried again, and told, by set_devices() and attach_sockets(). A pin whose
+/// program was not loaded belongs to what is switched off; attach_sockets() removes it.
+void Datapath::State::replace_adopted() const
 {
     for (const auto& pin : hooks.pinned())
         if (auto own = programs.find(pin.hook); own != programs.end())
-            if (auto replaced = hooks.replace(pin, own->second.get()); !replaced)
-                return replaced;
-    return {};
+            (void)hooks.replace(pin, own->second.get());
 }
 
 /// In reverse: no new socket is translated while others still need their names translated back.

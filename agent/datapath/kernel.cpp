@@ -135,6 +135,9 @@ Kernel::~Kernel() = default;
 
 const Tables& Kernel::installed() const { return state_->contents.tables; }
 
+std::size_t Kernel::arena_used() const { return state_->contents.space.used(); }
+std::size_t Kernel::arena_capacity() const { return state_->contents.space.capacity(); }
+
 Result<> Kernel::apply(const Change& change)
 {
     return std::visit([&](const auto& each) { return state_->apply(each); }, change);
@@ -150,7 +153,11 @@ Result<> Kernel::set_primary(const Address* v4, const Address* v6)
     });
 }
 
-void Kernel::reclaim() { state_->reclaim(); }
+bool Kernel::reclaim()
+{
+    state_->reclaim();
+    return state_->retired.empty();
+}
 
 /// Order: name, wider source ranges, generation counter, block, record; then narrower source ranges. A
 /// program sees the old service whole until the record changes, and the new one whole from then on.

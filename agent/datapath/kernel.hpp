@@ -38,7 +38,11 @@ public:
     Result<> set_primary(const Address* v4, const Address* v6);
 
     /// Gives back arena space whose grace period has passed. Called by the loop about once a second.
-    void reclaim();
+    /// True: none is waiting any more.
+    bool reclaim();
+
+    std::size_t arena_used() const; ///< bytes, those of a grace period that lasts included
+    std::size_t arena_capacity() const;
 
 private:
     struct State;
