@@ -28,11 +28,15 @@ static __always_inline __u64 lb_hash_end(const struct lb_addr *addr, __be16 port
 	       (port + odd) * 0xa0761d6478bd642fULL;
 }
 
+/* Gives the second end multipliers of its own: or else what one end gains and the other loses would cancel out. */
+#define LB_HASH_OTHER_END 0x9fb21c651e98df25ULL
+
 /* 5-tuple; direction and padding do not count. */
 static __always_inline __u32 lb_hash_tuple(const struct lb_tuple *t, __u32 seed)
 {
 	__u64 sum = lb_hash_end(&t->src, t->sport, 0xe7037ed1a0b428dbULL + seed) +
-		    lb_hash_end(&t->dst, t->dport, 0x8ebc6af09c88c6e3ULL + seed) + t->proto * 0x589965cc75374cc3ULL;
+		    lb_hash_end(&t->dst, t->dport, 0x8ebc6af09c88c6e3ULL + seed) * LB_HASH_OTHER_END +
+		    t->proto * 0x589965cc75374cc3ULL;
 
 	return (__u32)(lb_mix(sum) >> 32);
 }
@@ -42,7 +46,7 @@ static __always_inline __u32 lb_hash_client(const struct lb_addr *client, const 
 					    __u32 seed)
 {
 	__u64 sum = lb_hash_end(client, 0, 0xe7037ed1a0b428dbULL + seed) +
-		    lb_hash_end(&frontend->addr, frontend->port, 0x8ebc6af09c88c6e3ULL + seed) +
+		    lb_hash_end(&frontend->addr, frontend->port, 0x8ebc6af09c88c6e3ULL + seed) * LB_HASH_OTHER_END +
 		    frontend->proto * 0x589965cc75374cc3ULL;
 
 	return (__u32)(lb_mix(sum) >> 32);
