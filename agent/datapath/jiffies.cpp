@@ -58,8 +58,8 @@ Result<std::uint64_t> now_jiffies()
         {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = BPF_FUNC_jiffies64},
         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
     }};
-    int loaded = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "naru_jiffies", "Dual BSD/GPL", code.data(), code.size(),
-                               nullptr);
+    int loaded = bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "naru_jiffies", "Dual BSD/GPL", code.data(),
+                               code.size(), nullptr);
     if (loaded < 0)
         return sys_error("load the program that reads the tick counter", -loaded);
     UniqueFd program{loaded};

@@ -14,9 +14,9 @@ std::uint32_t ticks_per_second();
 /// everybody load socket filters with helpers; without it an error with EPERM.
 Result<std::uint64_t> now_jiffies();
 
-/// The counter computed from the monotonic clock, without any right. Ahead by the time between the start of that clock
-/// and the first tick: constant until the next boot, typically well below a second. Fit for showing ages, not for
-/// deciding what has expired.
+/// The counter computed from the monotonic clock, without any right. Ahead by the time between the start of
+/// that clock and the first tick: constant until the next boot, typically well below a second. Fit for
+/// showing ages, not for deciding what has expired.
 std::uint64_t approximate_jiffies();
 
 /// The value closest to `estimate` whose low half is `low`: a program's return value has 32 bits only.

@@ -12,7 +12,7 @@ namespace naru::ctl {
 namespace {
 
 struct Stick {
-    std::string state;              ///< "live", "expired" or "void": a fresh pick comes next
+    std::string state;                   ///< "live", "expired" or "void": a fresh pick comes next
     const lb_backend* backend = nullptr; ///< where it still leads; nullptr: that backend is gone
     std::optional<std::uint64_t> remaining_sec;
 };

@@ -2,15 +2,13 @@
 #include <utility>
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <net/if.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "datapath/counters.hpp"
 #include "datapath/jiffies.hpp"
+#include "datapath/probe.hpp"
 #include "dump.hpp"
-#include "lb/reason.h"
 #include "verbs.hpp"
 
 namespace naru::ctl {
@@ -71,23 +69,10 @@ Result<Answer> read_ct(const Maps& maps, const Snapshot& tables, const Filter& f
 
 Result<Answer> read_metrics(const Maps& maps)
 {
-    int cpus = libbpf_num_possible_cpus();
-    if (cpus < 0)
-        return sys_error("count the CPUs", -cpus);
-    std::vector<lb_counter> parts(static_cast<std::size_t>(cpus));
-    std::vector<Counter> counters;
-    for (std::uint32_t hook = 0; hook < LB_HOOK_COUNT; ++hook)
-        for (std::uint32_t reason = 0; reason < LB_METRIC_STRIDE; ++reason) {
-            std::uint32_t index = hook * LB_METRIC_STRIDE + reason;
-            if (int failed = bpf_map_lookup_elem(maps.metrics.get(), &index, parts.data()); failed < 0)
-                return sys_error("read map lb_metrics", -failed);
-            auto& sum = counters.emplace_back(Counter{.hook = hook, .reason = reason});
-            for (const auto& part : parts) {
-                sum.packets += part.packets;
-                sum.bytes += part.bytes;
-            }
-        }
-    return Answer{metrics(counters), {}};
+    auto counts = read_counters(maps);
+    if (!counts)
+        return std::unexpected{std::move(counts.error())};
+    return Answer{metrics(*counts), {}};
 }
 
 /// The blocks' bytes as their records tell them.
@@ -157,28 +142,27 @@ Result<Answer> read_status(const Options& options, const Maps& maps)
     return Answer{status(out), std::move(tables->remarks)};
 }
 
-/// The key under which affinity keeps this client. A process of this node is known by its network namespace, which
-/// is taken to be the caller's.
+/// The key under which affinity keeps this client. A process of this node is known by its network namespace,
+/// which is taken to be the caller's.
 std::optional<lb_affinity_key> affinity_client(const Flow& flow)
 {
     auto frontend = frontend_of(flow);
-    lb_affinity_key key{.client = {}, .frontend = frontend.addr, .port = frontend.port, .proto = frontend.proto,
-                        .by_cookie = 0, .pad = 0};
+    lb_affinity_key key{.client = {},
+                        .frontend = frontend.addr,
+                        .port = frontend.port,
+                        .proto = frontend.proto,
+                        .by_cookie = 0,
+                        .pad = 0};
     if (flow.from) {
         key.client = flow.from->raw();
         return key;
     }
-#ifdef SO_NETNS_COOKIE
-    UniqueFd any{socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    std::uint64_t cookie = 0;
-    socklen_t length = sizeof cookie;
-    if (any && getsockopt(any.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0) {
-        key.client.w64[1] = cookie;
-        key.by_cookie = 1;
-        return key;
-    }
-#endif
-    return std::nullopt;
+    auto cookie = netns_cookie();
+    if (!cookie)
+        return std::nullopt; // a kernel that does not tell
+    key.client.w64[1] = *cookie;
+    key.by_cookie = 1;
+    return key;
 }
 
 Answer read_explain(const Maps& maps, const Snapshot& tables, const Flow& flow)
@@ -196,11 +180,16 @@ Answer read_explain(const Maps& maps, const Snapshot& tables, const Flow& flow)
 Result<Answer> about_services(const Options& options, const Maps& maps, const Snapshot& tables)
 {
     switch (options.verb) {
-    case Verb::services: return Answer{services(tables, options.filter), {}};
-    case Verb::backends: return Answer{backends(tables, options.filter), {}};
-    case Verb::affinity: return read_affinity(maps, tables, options.filter);
-    case Verb::ct: return read_ct(maps, tables, options.filter);
-    case Verb::explain: return read_explain(maps, tables, options.flow);
+    case Verb::services:
+        return Answer{services(tables, options.filter), {}};
+    case Verb::backends:
+        return Answer{backends(tables, options.filter), {}};
+    case Verb::affinity:
+        return read_affinity(maps, tables, options.filter);
+    case Verb::ct:
+        return read_ct(maps, tables, options.filter);
+    case Verb::explain:
+        return read_explain(maps, tables, options.flow);
     case Verb::maglev: {
         auto table = maglev(tables, options.service, options.filter);
         if (!table)
@@ -208,7 +197,8 @@ Result<Answer> about_services(const Options& options, const Maps& maps, const Sn
         return Answer{std::move(*table), {}};
     }
     case Verb::status:
-    case Verb::metrics: break;
+    case Verb::metrics:
+        break;
     }
     std::unreachable();
 }

@@ -63,7 +63,8 @@ CommandLine refuse(std::string line)
 void add_filters(CLI::App& verb, Raw& raw, bool rows_have_addresses)
 {
     auto* ns = verb.add_option("-n,--namespace", raw.ns, "only Services of this namespace")->type_name("NS");
-    verb.add_flag("-A,--all-namespaces", raw.all_namespaces, "Services of all namespaces (default)")->excludes(ns);
+    verb.add_flag("-A,--all-namespaces", raw.all_namespaces, "Services of all namespaces (default)")
+        ->excludes(ns);
     if (!rows_have_addresses)
         return;
     verb.add_option("--ip", raw.ip, "only rows with this address")->type_name("IP");
@@ -79,8 +80,12 @@ void describe(CLI::App& app, Options& options, Raw& raw)
     app.allow_extras();
     app.footer(examples);
     app.set_version_flag("--version", fmt::format("naructl {} (ABI {})", NARU_VERSION, LB_ABI_VERSION));
-    app.add_option("--bpf-path", raw.bpf_path, "where naru-agent pins its maps")->type_name("DIR")->capture_default_str();
-    app.add_option("-o,--output", raw.format, "table, wide, json or yaml")->type_name("FORMAT")->capture_default_str();
+    app.add_option("--bpf-path", raw.bpf_path, "where naru-agent pins its maps")
+        ->type_name("DIR")
+        ->capture_default_str();
+    app.add_option("-o,--output", raw.format, "table, wide, json or yaml")
+        ->type_name("FORMAT")
+        ->capture_default_str();
     app.add_flag("--no-headers", raw.no_headers, "tables without their first line");
     app.add_flag("--watch", options.watch, "redraw each second until interrupted");
 
@@ -88,14 +93,17 @@ void describe(CLI::App& app, Options& options, Raw& raw)
         auto& sub = *app.add_subcommand(name, help);
         sub.callback([&options, chosen = verb] { options.verb = chosen; });
         if (verb == Verb::maglev)
-            sub.add_option("SERVICE", options.service, "NS/NAME, NS/NAME:PORT or an ID of `services`")->required();
+            sub.add_option("SERVICE", options.service, "NS/NAME, NS/NAME:PORT or an ID of `services`")
+                ->required();
         if (verb == Verb::maglev)
             add_filters(sub, raw, false);
         if (verb == Verb::services || verb == Verb::backends || verb == Verb::affinity || verb == Verb::ct)
             add_filters(sub, raw, true);
         if (verb == Verb::explain) {
-            sub.add_option("--from", raw.from, "client; without it a process of this node")->type_name("IP[:PORT]");
-            sub.add_flag("--outside", options.flow.outside, "the client is beyond an uplink, not a pod of this node");
+            sub.add_option("--from", raw.from, "client; without it a process of this node")
+                ->type_name("IP[:PORT]");
+            sub.add_flag("--outside", options.flow.outside,
+                         "the client is beyond an uplink, not a pod of this node");
             sub.add_option("TARGET", raw.target, "ADDRESS:PORT[/PROTO], as the client dials it")->required();
         }
     }
@@ -148,7 +156,8 @@ CommandLine unknown_word(const CLI::App& app, const std::string& word)
             for (auto& name : flags_of(*chosen.front()))
                 known.push_back(std::move(name));
         auto name = word.substr(0, word.find('='));
-        return refuse(fmt::format("unknown flag {}{}{}", shown, chosen.empty() ? "" : " for " + chosen.front()->get_name(),
+        return refuse(fmt::format("unknown flag {}{}{}", shown,
+                                  chosen.empty() ? "" : " for " + chosen.front()->get_name(),
                                   hint(name, known)));
     }
     if (!chosen.empty())
@@ -249,8 +258,9 @@ std::optional<Endpoint> parse_endpoint(std::string_view text)
 
 CommandLine parse_command_line(int argc, const char* const* argv)
 {
-    CLI::App app{"naructl shows what naru's datapath holds, read from its pinned maps alone: no agent has to run.",
-                 "naructl"};
+    CLI::App app{
+        "naructl shows what naru's datapath holds, read from its pinned maps alone: no agent has to run.",
+        "naructl"};
     Options options;
     Raw raw;
     describe(app, options, raw);

@@ -22,7 +22,9 @@ struct Ends {
 
 Ends ends_of(const lb_tuple& key, const lb_ct& entry)
 {
-    auto at = [](const lb_addr& addr, __be16 port) { return SocketAddress{Address::from(addr), Port::from(port)}; };
+    auto at = [](const lb_addr& addr, __be16 port) {
+        return SocketAddress{Address::from(addr), Port::from(port)};
+    };
     auto src = at(key.src, key.sport), dst = at(key.dst, key.dport);
     auto to = at(entry.to, entry.to_port), via = at(entry.via, entry.via_port);
     if (key.direction == LB_DIR_FORWARD)
@@ -95,12 +97,25 @@ Table ct(const Snapshot& tables, std::span<const FlowTable> flows, const Filter&
             auto age = clock.age_sec(entry.last_seen);
             auto left = clock.remaining_sec(entry.last_seen, lifetime_sec(entry, key.proto, lifetimes));
             bool reply = key.direction != LB_DIR_FORWARD;
-            Row row{{protocol_word(key.proto), ends.client.text(), ends.frontend.text(), ends.backend.text(),
-                     ends.source.text(), left ? ct_state_word(entry.state) : "expired", duration(age), age,
-                     left ? Value{duration(*left)} : Value{}, left ? Value{*left} : Value{},
-                     tables.label(entry.service), of_name(&ServiceName::ns), of_name(&ServiceName::name),
-                     of_name(&ServiceName::port_name), std::uint64_t{entry.service}, std::uint64_t{entry.position},
-                     std::uint64_t{entry.generation}, std::string{reply ? "reply" : "forward"}, table_name,
+            Row row{{protocol_word(key.proto),
+                     ends.client.text(),
+                     ends.frontend.text(),
+                     ends.backend.text(),
+                     ends.source.text(),
+                     left ? ct_state_word(entry.state) : "expired",
+                     duration(age),
+                     age,
+                     left ? Value{duration(*left)} : Value{},
+                     left ? Value{*left} : Value{},
+                     tables.label(entry.service),
+                     of_name(&ServiceName::ns),
+                     of_name(&ServiceName::name),
+                     of_name(&ServiceName::port_name),
+                     std::uint64_t{entry.service},
+                     std::uint64_t{entry.position},
+                     std::uint64_t{entry.generation},
+                     std::string{reply ? "reply" : "forward"},
+                     table_name,
                      ct_flag_words(entry.flags)},
                     reply}; // the other half of a flow that has a row
             rows.emplace_back(Order{key.proto, ends, key.direction, table_name}, std::move(row));

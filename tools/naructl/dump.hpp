@@ -1,4 +1,5 @@
-// Walks a map that others change meanwhile: always ends, never reads past what it was given, never counts twice.
+// Walks a map that others change meanwhile: always ends, never reads past what it was given, never counts
+// twice.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +49,8 @@ Result<Dump<Key, Value>> dump(int map, std::string_view name)
     // A row that was deleted and entered again during the walk may come twice.
     auto order = [](const auto& a, const auto& b) { return std::memcmp(&a.first, &b.first, sizeof(Key)); };
     std::ranges::stable_sort(out.rows, [&](const auto& a, const auto& b) { return order(a, b) < 0; });
-    auto again = std::ranges::unique(out.rows, [&](const auto& a, const auto& b) { return order(a, b) == 0; });
+    auto again =
+        std::ranges::unique(out.rows, [&](const auto& a, const auto& b) { return order(a, b) == 0; });
     out.rows.erase(again.begin(), again.end());
     return out;
 }

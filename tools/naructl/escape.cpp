@@ -21,8 +21,8 @@ struct Rune {
 
 bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
 
-/// The first code point of `text`, which is not empty. Overlong forms, surrogates and what lies beyond U+10FFFF
-/// are not UTF-8 (RFC 3629).
+/// The first code point of `text`, which is not empty. Overlong forms, surrogates and what lies beyond
+/// U+10FFFF are not UTF-8 (RFC 3629).
 Rune first_rune(std::string_view text)
 {
     auto lead = static_cast<unsigned char>(text.front());
@@ -94,7 +94,8 @@ std::string escape(std::string_view text)
 
 std::size_t width(std::string_view escaped)
 {
-    return static_cast<std::size_t>(std::ranges::count_if(escaped, [](char byte) { return !continues(byte); }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(escaped, [](char byte) { return !continues(byte); }));
 }
 
 std::string truncate(std::string_view escaped, std::size_t columns)

@@ -1,5 +1,5 @@
-// Strings that came from an API object or a map are untrusted: nothing in them may steer a terminal or break a
-// document.
+// Strings that came from an API object or a map are untrusted: nothing in them may steer a terminal or break
+// a document.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,8 @@
 
 namespace naru::ctl {
 
-/// For a terminal: control characters (C0, C1, DEL), invalid UTF-8, line separators and bidirectional controls become
+/// For a terminal: control characters (C0, C1, DEL), invalid UTF-8, line separators and bidirectional
+/// controls become
 /// `\xNN` or `\u{...}`, a backslash `\\`.
 std::string escape(std::string_view text);
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "datapath/rows.hpp"
 #include "explain_pick.hpp"
 #include "lb/reason.h"
 #include "verbs.hpp"
@@ -40,9 +41,9 @@ public:
     Table end(const std::set<lb_reason>& verdicts) &&
     {
         for (auto why : verdicts)
-            table_.rows.push_back({{std::string{"verdict"},
-                                    fmt::format("{}: {}", reason_key(why), reason_meaning(why)),
-                                    std::string{reason_key(why)}}});
+            table_.rows.push_back(
+                {{std::string{"verdict"}, fmt::format("{}: {}", reason_key(why), reason_meaning(why)),
+                  std::string{reason_key(why)}}});
         return std::move(table_);
     }
 
@@ -59,7 +60,8 @@ const lb_frontend* find_frontend(const Snapshot& tables, const lb_frontend_key& 
 
 bool frontend_address(const Snapshot& tables, const Address& address)
 {
-    return find_frontend(tables, {.addr = address.raw(), .port = 0, .proto = 0, .pad = 0, .pad2 = 0}) != nullptr;
+    return find_frontend(tables, {.addr = address.raw(), .port = 0, .proto = 0, .pad = 0, .pad2 = 0}) !=
+           nullptr;
 }
 
 /// No frontend may answer: whose business is the flow then? Sockets carry only TCP and UDP.
@@ -74,23 +76,13 @@ lb_reason unserved(const Snapshot& tables, const Flow& flow, Story& story)
     return has_ports ? LB_PORT_UNSERVED : LB_PROTO_UNSERVED;
 }
 
-Cidr range_of(const lb_range_key& key)
-{
-    constexpr unsigned number_bits = 32, mapped_bits = 96;
-    Cidr range{Address::from(key.addr), 0};
-    unsigned bits = key.prefixlen > number_bits ? key.prefixlen - number_bits : 0;
-    bool v4 = range.address.family() == Family::v4;
-    range.bits = v4 && bits >= mapped_bits ? bits - mapped_bits : bits;
-    return range;
-}
-
 /// The longest range of the service that holds the client.
 std::optional<Cidr> matching_range(const Snapshot& tables, std::uint32_t service, const Address& client)
 {
     std::optional<Cidr> best;
     for (const auto& key : tables.ranges) {
-        auto range = range_of(key);
-        if (key.service == service && range.contains(client) && (!best || range.bits > best->bits))
+        auto range = network_of(key);
+        if (key.service == service && range && range->contains(client) && (!best || range->bits > best->bits))
             best = range;
     }
     return best;
@@ -105,7 +97,8 @@ lb_reason admit(const Snapshot& tables, const Flow& flow, const lb_frontend& fro
     }
     if (!flow.from) {
         bool admitted = (frontend.flags & LB_FRONTEND_ADMITS_NODE) != 0;
-        story.tell("ranges", admitted ? "this node's own address matches" : "this node's own address matches none");
+        story.tell("ranges",
+                   admitted ? "this node's own address matches" : "this node's own address matches none");
         return admitted ? LB_PASS : LB_SOURCE_RANGE;
     }
     auto range = matching_range(tables, frontend.inside, *flow.from);
@@ -115,10 +108,13 @@ lb_reason admit(const Snapshot& tables, const Flow& flow, const lb_frontend& fro
 
 void tell_entry(const Flow& flow, const lb_ct& entry, const Clock& clock, Story& story)
 {
-    story.tell("entry", fmt::format("this flow is tracked: {} to {}, last seen {} ago; packets of {} follow it. A new one gets:",
-                                    ct_state_word(entry.state), socket_text(entry.to, entry.to_port),
-                                    duration(clock.age_sec(entry.last_seen)),
-                                    flow.protocol == Protocol::tcp ? "that connection" : "that flow"));
+    story.tell(
+        "entry",
+        fmt::format(
+            "this flow is tracked: {} to {}, last seen {} ago; packets of {} follow it. A new one gets:",
+            ct_state_word(entry.state), socket_text(entry.to, entry.to_port),
+            duration(clock.age_sec(entry.last_seen)),
+            flow.protocol == Protocol::tcp ? "that connection" : "that flow"));
 }
 
 std::string frontend_text(const Snapshot& tables, const Flow& flow, const lb_frontend& frontend)
@@ -140,9 +136,12 @@ lb_reason way_to(const Flow& flow, const lb_backend& backend)
 const char* rewrite_text(lb_reason way)
 {
     switch (way) {
-    case LB_TRANSLATED: return "the socket gets the backend's address; its packets need nothing";
-    case LB_FORWARD_LOCAL: return "destination becomes the backend, source kept";
-    default: return "destination becomes the backend, source an address of this node";
+    case LB_TRANSLATED:
+        return "the socket gets the backend's address; its packets need nothing";
+    case LB_FORWARD_LOCAL:
+        return "destination becomes the backend, source kept";
+    default:
+        return "destination becomes the backend, source an address of this node";
     }
 }
 
@@ -162,12 +161,13 @@ std::set<lb_reason> tell_candidates(const Flow& flow, const Block& block, std::v
         story.tell("backend", fmt::format("{}  position {}, generation {}, {}{}",
                                           socket_text(backend.addr, backend.port), candidates[i].position,
                                           backend.generation, states,
-                                          candidates.size() > 1
-                                              ? fmt::format(", {:.1f}% of new flows", 100 * candidates[i].share)
-                                              : ""));
+                                          candidates.size() > 1 ? fmt::format(", {:.1f}% of new flows",
+                                                                              100 * candidates[i].share)
+                                                                : ""));
     }
     if (candidates.size() > shown_candidates)
-        story.tell("backend", fmt::format("and {} more, see `naructl backends`", candidates.size() - shown_candidates));
+        story.tell("backend",
+                   fmt::format("and {} more, see `naructl backends`", candidates.size() - shown_candidates));
     for (auto way : ways)
         story.tell("rewrite", rewrite_text(way));
     return ways;
@@ -232,8 +232,8 @@ Table explain(const Snapshot& tables, const Flow& flow, const Remembered& rememb
     }
     auto count = count_backends(*block);
     story.tell("service", fmt::format("{} list: id {}, {} of {} backends usable",
-                                      view->name ? scope_word(view->name->scope) : "unnamed", service, count.chosen,
-                                      count.total));
+                                      view->name ? scope_word(view->name->scope) : "unnamed", service,
+                                      count.chosen, count.total));
     if (block->slots.empty())
         return std::move(story).end(
             {block->flags & LB_SERVICE_DROP_IF_EMPTY ? LB_NO_LOCAL_ENDPOINTS : LB_NO_BACKEND});

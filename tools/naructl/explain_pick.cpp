@@ -22,8 +22,9 @@ std::vector<Candidate> by_chance(const Block& block)
     std::vector<Candidate> candidates;
     for (std::size_t position = 0; position < slots.size(); ++position)
         if (slots[position])
-            candidates.push_back({static_cast<std::uint16_t>(position),
-                                  static_cast<double>(slots[position]) / static_cast<double>(block.slots.size())});
+            candidates.push_back(
+                {static_cast<std::uint16_t>(position),
+                 static_cast<double>(slots[position]) / static_cast<double>(block.slots.size())});
     std::ranges::stable_sort(candidates, std::ranges::greater{}, &Candidate::share);
     return candidates;
 }
@@ -51,7 +52,8 @@ Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, 
 {
     auto sticky = fmt::format("ClientIP, {}", duration(block.affinity_timeout_sec));
     if (!remembered.client)
-        return {sticky + ": this client's key is not known here", "by entry or by the client's hash", by_chance(block)};
+        return {sticky + ": this client's key is not known here", "by entry or by the client's hash",
+                by_chance(block)};
 
     auto key = frontend_of(flow);
     auto first_pick = [&](std::string affinity) {
@@ -65,10 +67,13 @@ Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, 
         return first_pick(sticky + ": an entry of other times, void");
     auto left = clock.remaining_sec(entry.last_seen, block.affinity_timeout_sec);
     if (!left)
-        return {sticky + ": an expired entry", "any slot by chance, because the entry expired", by_chance(block)};
+        return {sticky + ": an expired entry", "any slot by chance, because the entry expired",
+                by_chance(block)};
     if (!stuck_to(block, entry))
         return first_pick(sticky + ": the entry's backend takes no new flows");
-    return {fmt::format("{}: entry for {}, {} left", sticky, socket_text(block.rows[entry.position].addr, block.rows[entry.position].port), duration(*left)),
+    return {fmt::format("{}: entry for {}, {} left", sticky,
+                        socket_text(block.rows[entry.position].addr, block.rows[entry.position].port),
+                        duration(*left)),
             fmt::format("entry -> position {}", entry.position),
             {{entry.position, 1}}};
 }
@@ -81,9 +86,11 @@ Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, c
     if (block.affinity_timeout_sec)
         return with_affinity(flow, service, block, remembered, clock);
     if (!flow.outside)
-        return {"none", "any slot by chance: a choice inside needs no agreement between nodes", by_chance(block)};
+        return {"none", "any slot by chance: a choice inside needs no agreement between nodes",
+                by_chance(block)};
     if (!flow.from_port)
-        return {"none", "by the hash of the flow, which needs the source port (--from IP:PORT)", by_chance(block)};
+        return {"none", "by the hash of the flow, which needs the source port (--from IP:PORT)",
+                by_chance(block)};
     auto tuple = tuple_of(flow);
     return by_slot(block, lb_hash_tuple(&tuple, seed), "hash of the flow", "none");
 }

@@ -14,8 +14,8 @@ struct Candidate {
 };
 
 struct Pick {
-    std::string affinity; ///< what ClientIP affinity says
-    std::string how;      ///< by which rule
+    std::string affinity;              ///< what ClientIP affinity says
+    std::string how;                   ///< by which rule
     std::vector<Candidate> candidates; ///< largest share first, then by position
 };
 

@@ -52,15 +52,16 @@ void append(Table& table, const Snapshot& tables, std::uint32_t id, const Servic
         const auto& backend = block.rows[position];
         if (is_vacant(backend))
             continue;
-        auto share = block.slots.empty() ? 0.0
-                                         : static_cast<double>(slots[position]) / static_cast<double>(block.slots.size());
-        table.rows.push_back({{std::uint64_t{id}, tables.label(id), of_name(&ServiceName::ns),
-                               of_name(&ServiceName::name), of_name(&ServiceName::port_name),
-                               name ? Value{protocol_word(name->proto)} : Value{},
-                               name ? Value{scope_word(name->scope)} : Value{}, std::uint64_t{position},
-                               socket_text(backend.addr, backend.port), backend_states(backend.flags),
-                               std::uint64_t{backend.weight}, slots[position], std::uint64_t{block.slots.size()},
-                               fmt::format("{:.1f}%", share * 100), rounded(share)}});
+        auto share = block.slots.empty()
+                         ? 0.0
+                         : static_cast<double>(slots[position]) / static_cast<double>(block.slots.size());
+        table.rows.push_back(
+            {{std::uint64_t{id}, tables.label(id), of_name(&ServiceName::ns), of_name(&ServiceName::name),
+              of_name(&ServiceName::port_name), name ? Value{protocol_word(name->proto)} : Value{},
+              name ? Value{scope_word(name->scope)} : Value{}, std::uint64_t{position},
+              socket_text(backend.addr, backend.port), backend_states(backend.flags),
+              std::uint64_t{backend.weight}, slots[position], std::uint64_t{block.slots.size()},
+              fmt::format("{:.1f}%", share * 100), rounded(share)}});
     }
 }
 

@@ -40,7 +40,8 @@ void complain(const std::string& line) { std::fprintf(stderr, "naructl: %s\n", e
 
 int exit_code_of(const naru::Error& error)
 {
-    bool permission = error.code == std::errc::permission_denied || error.code == std::errc::operation_not_permitted;
+    bool permission =
+        error.code == std::errc::permission_denied || error.code == std::errc::operation_not_permitted;
     return permission ? 3 : 1;
 }
 
@@ -76,7 +77,7 @@ Outcome once(const Options& options, std::string_view before)
 
 int watch(const Options& options)
 {
-    struct sigaction on_interrupt {};
+    struct sigaction on_interrupt{};
     on_interrupt.sa_handler = [](int) { interrupted = 1; };
     sigaction(SIGINT, &on_interrupt, nullptr);
     sigaction(SIGTERM, &on_interrupt, nullptr);

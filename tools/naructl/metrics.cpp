@@ -1,12 +1,8 @@
-#include <fmt/format.h>
-
-#include "lb/reason.h"
 #include "verbs.hpp"
-#include "words.hpp"
 
 namespace naru::ctl {
 
-Table metrics(std::span<const Counter> counters)
+Table metrics(std::span<const ReasonCount> counts)
 {
     Table table{{{"HOOK", "hook"},
                  {"REASON", "reason"},
@@ -14,15 +10,10 @@ Table metrics(std::span<const Counter> counters)
                  {"BYTES", "bytes"},
                  {"MEANING", "meaning"}},
                 {}};
-    for (const auto& counter : counters) {
-        auto key = reason_key(counter.reason);
-        bool unused = counter.packets == 0 && counter.bytes == 0;
-        if (key.empty() && unused)
-            continue;
-        table.rows.push_back({{hook_word(counter.hook), key.empty() ? fmt::format("?{}", counter.reason) : std::string{key},
-                               counter.packets, counter.bytes, std::string{reason_meaning(counter.reason)}},
-                              unused});
-    }
+    for (const auto& count : counts)
+        table.rows.push_back({{std::string{count.hook}, std::string{count.reason}, count.packets, count.bytes,
+                               std::string{count.meaning}},
+                              count.packets == 0 && count.bytes == 0});
     return table;
 }
 

@@ -97,10 +97,14 @@ std::optional<Format> parse_format(std::string_view name)
 std::string render(const Table& table, Format format, bool headers)
 {
     switch (format) {
-    case Format::json: return json(table);
-    case Format::yaml: return yaml(table);
-    case Format::wide: return text(table, true, headers);
-    case Format::table: break;
+    case Format::json:
+        return json(table);
+    case Format::yaml:
+        return yaml(table);
+    case Format::wide:
+        return text(table, true, headers);
+    case Format::table:
+        break;
     }
     return text(table, false, headers);
 }

@@ -7,8 +7,9 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "datapath/pins.hpp"
 
 namespace naru::ctl {
 
@@ -16,21 +17,14 @@ namespace fs = std::filesystem;
 
 Arena::Arena(const Maps& maps) : map_{maps.arena.get()}, bytes_{maps.arena_bytes}
 {
-    void* mapped = mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, map_, 0);
-    if (mapped != MAP_FAILED)
-        mapped_ = mapped;
-}
-
-Arena::~Arena()
-{
-    if (mapped_)
-        munmap(mapped_, bytes_);
+    if (auto mapped = Mapping::open(map_, bytes_, PROT_READ, "lb_arena"))
+        mapped_ = std::move(*mapped);
 }
 
 Result<std::span<const std::byte>> Arena::refresh()
 {
     if (mapped_)
-        return std::span{static_cast<const std::byte*>(mapped_), bytes_};
+        return mapped_->bytes();
     copy_.resize(bytes_);
     std::uint32_t only = 0;
     if (int failed = bpf_map_lookup_elem(map_, &only, copy_.data()); failed < 0)
@@ -56,7 +50,7 @@ std::string owner(const struct stat& status)
 /// The deepest part of `path` that can be looked at: where the way ends for this user.
 std::pair<fs::path, struct stat> reachable(fs::path path)
 {
-    struct stat status {};
+    struct stat status{};
     while (stat(path.c_str(), &status) != 0 && path.has_relative_path())
         path = path.parent_path();
     return {path, status};
@@ -78,12 +72,16 @@ Refusal explain_refusal(const fs::path& bpf_path, const Error& error)
 {
     if (is_permission(error)) {
         auto [path, status] = reachable(bpf_path / "current" / "maps");
-        return {3, fmt::format("{} ({} is {}, mode {:04o}): run as root, or as a member of its group if that may read",
-                               error.message(), path.string(), owner(status), status.st_mode & 07777)};
+        return {3,
+                fmt::format(
+                    "{} ({} is {}, mode {:04o}): run as root, or as a member of its group if that may read",
+                    error.message(), path.string(), owner(status), status.st_mode & 07777)};
     }
     if (error.code == std::errc::no_such_file_or_directory)
-        return {4, fmt::format("no naru pins below {}: has naru-agent run on this node? --bpf-path names another place",
-                               bpf_path.string())};
+        return {4,
+                fmt::format(
+                    "no naru pins below {}: has naru-agent run on this node? --bpf-path names another place",
+                    bpf_path.string())};
     return {error.code ? 1 : 4, error.message()};
 }
 
@@ -103,10 +101,8 @@ PinnedLink parse_link_name(std::string_view name)
 std::vector<PinnedLink> pinned_links(const fs::path& bpf_path)
 {
     std::vector<PinnedLink> links;
-    std::error_code failed;
-    for (fs::directory_iterator at{bpf_path / "current" / "links", failed}, end; !failed && at != end;
-         at.increment(failed))
-        links.push_back(parse_link_name(at->path().filename().string()));
+    for (const auto& name : pin_names(bpf_path / "current" / "links"))
+        links.push_back(parse_link_name(name));
     std::ranges::sort(links);
     return links;
 }

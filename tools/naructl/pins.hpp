@@ -9,25 +9,23 @@
 #include <string>
 #include <vector>
 
+#include "datapath/mapping.hpp"
 #include "datapath/maps.hpp"
 
 namespace naru::ctl {
 
-/// The bytes of lb_arena. With a writable descriptor they are mapped read-only, which costs nothing; the kernel maps
-/// no read-only descriptor, so there refresh() copies the whole value (about 3 ms per MiB).
+/// The bytes of lb_arena. With a writable descriptor they are mapped read-only, which costs nothing; the
+/// kernel maps no read-only descriptor, so there refresh() copies the whole value (about 3 ms per MiB).
 class Arena {
 public:
     explicit Arena(const Maps& maps);
-    Arena(const Arena&) = delete;
-    Arena& operator=(const Arena&) = delete;
-    ~Arena();
 
     Result<std::span<const std::byte>> refresh(); ///< valid until the next call
 
 private:
-    int map_; ///< of the Maps it was opened from
+    int map_; ///< of the Maps it was made from
     std::size_t bytes_;
-    void* mapped_ = nullptr; ///< nullptr: copies
+    std::optional<Mapping> mapped_; ///< absent: copies
     std::vector<std::byte> copy_;
 };
 
@@ -51,7 +49,7 @@ struct PinnedLink {
 
     friend auto operator<=>(const PinnedLink&, const PinnedLink&) = default;
 };
-PinnedLink parse_link_name(std::string_view name); ///< "tc_ingress-3", "connect4"
+PinnedLink parse_link_name(std::string_view name);                           ///< "tc_ingress-3", "connect4"
 std::vector<PinnedLink> pinned_links(const std::filesystem::path& bpf_path); ///< sorted; unreadable: none
 
 } // namespace naru::ctl

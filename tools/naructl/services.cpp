@@ -12,8 +12,8 @@ namespace naru::ctl {
 
 namespace {
 
-/// The number whose backend set the policy of this kind of frontend speaks about: internalTrafficPolicy for cluster
-/// addresses, externalTrafficPolicy for all others.
+/// The number whose backend set the policy of this kind of frontend speaks about: internalTrafficPolicy for
+/// cluster addresses, externalTrafficPolicy for all others.
 std::uint32_t governing(const lb_frontend& frontend)
 {
     return frontend.kind == LB_KIND_CLUSTER_IP ? frontend.inside : frontend.outside;
@@ -60,9 +60,12 @@ std::string policy(const lb_frontend& frontend, const ServiceName& name)
 {
     auto which = frontend.kind == LB_KIND_CLUSTER_IP ? "itp" : "etp";
     switch (name.scope) {
-    case LB_SCOPE_CLUSTER: return fmt::format("{}=Cluster", which);
-    case LB_SCOPE_LOCAL: return fmt::format("{}=Local", which);
-    default: return "";
+    case LB_SCOPE_CLUSTER:
+        return fmt::format("{}=Cluster", which);
+    case LB_SCOPE_LOCAL:
+        return fmt::format("{}=Local", which);
+    default:
+        return "";
     }
 }
 
@@ -108,24 +111,13 @@ Row row_of(const Snapshot& tables, const lb_frontend_key& key, const lb_frontend
     auto frontend_address = frontend_text(key);
     bool wildcard = is_wildcard(key);
 
-    return {{number(id),
-             wildcard ? frontend_address : frontend_address + '/' + protocol_word(key.proto),
-             frontend_address,
-             wildcard ? Value{} : Value{protocol_word(key.proto)},
-             kind_word(frontend.kind),
-             tables.label(id),
-             of_name(&ServiceName::ns),
-             of_name(&ServiceName::name),
-             of_name(&ServiceName::port_name),
-             name ? Value{type_word(name->type)} : Value{},
-             name ? Value{policy(frontend, *name)} : Value{},
-             block ? Value{summary(*block, name)} : Value{},
-             block ? chosen_backends(*block) : std::vector<std::string>{},
-             count.chosen,
-             count.total,
-             number(frontend.inside),
-             number(frontend.outside),
-             flags_of(tables, frontend)},
+    return {{number(id), wildcard ? frontend_address : frontend_address + '/' + protocol_word(key.proto),
+             frontend_address, wildcard ? Value{} : Value{protocol_word(key.proto)}, kind_word(frontend.kind),
+             tables.label(id), of_name(&ServiceName::ns), of_name(&ServiceName::name),
+             of_name(&ServiceName::port_name), name ? Value{type_word(name->type)} : Value{},
+             name ? Value{policy(frontend, *name)} : Value{}, block ? Value{summary(*block, name)} : Value{},
+             block ? chosen_backends(*block) : std::vector<std::string>{}, count.chosen, count.total,
+             number(frontend.inside), number(frontend.outside), flags_of(tables, frontend)},
             wildcard || (frontend.flags & LB_FRONTEND_TOMBSTONE) != 0};
 }
 

@@ -58,8 +58,8 @@ Result<> read_blocks(const Maps& maps, Snapshot& out)
                 continue;
             }
             if (!block)
-                out.remarks.push_back(fmt::format("service {} ({}) has a block that contradicts its record", number,
-                                                  out.label(number)));
+                out.remarks.push_back(fmt::format("service {} ({}) has a block that contradicts its record",
+                                                  number, out.label(number)));
             out.services[number].block = std::move(block);
         }
         pending = std::move(changed);

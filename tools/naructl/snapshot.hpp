@@ -1,4 +1,5 @@
-// The agent-owned tables of the kernel, read once and checked: what all verbs about Services are computed from.
+// The agent-owned tables of the kernel, read once and checked: what all verbs about Services are computed
+// from.
 #pragma once
 
 #include <cstdint>

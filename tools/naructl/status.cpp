@@ -15,7 +15,8 @@ Row fact(std::string item, std::string name, std::string value)
 Row use(std::string item, const MapUse& map, std::string_view unit)
 {
     auto share = map.capacity ? 100 * static_cast<double>(map.used) / static_cast<double>(map.capacity) : 0.0;
-    return {{std::move(item), map.name, fmt::format("{} of {}{} ({:.1f}%)", map.used, map.capacity, unit, share), map.used,
+    return {{std::move(item), map.name,
+             fmt::format("{} of {}{} ({:.1f}%)", map.used, map.capacity, unit, share), map.used,
              map.capacity}};
 }
 

@@ -28,7 +28,8 @@ struct Show {
     }
 };
 
-void append_line(std::string& out, const std::vector<std::string>& cells, const std::vector<std::size_t>& widths)
+void append_line(std::string& out, const std::vector<std::string>& cells,
+                 const std::vector<std::size_t>& widths)
 {
     std::size_t end = out.size();
     for (std::size_t i = 0; i < cells.size(); ++i) {
@@ -62,7 +63,8 @@ std::string text(const Table& table, bool wide, bool headers)
         auto& line = lines.emplace_back();
         for (auto i : shown) {
             auto cell = std::visit(Show{}, row.values.at(i));
-            line.push_back(wide ? cell : truncate(cell, widest_cell));
+            bool last = i == shown.back(); // nothing behind it that could lose its column
+            line.push_back(wide || last ? cell : truncate(cell, widest_cell));
         }
     }
 

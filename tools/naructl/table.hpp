@@ -9,7 +9,8 @@
 namespace naru::ctl {
 
 /// Unknown is monostate: an empty cell, null in documents.
-using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string, std::vector<std::string>>;
+using Value =
+    std::variant<std::monostate, bool, std::uint64_t, double, std::string, std::vector<std::string>>;
 
 struct Column {
     std::string header; ///< empty: not in tables
@@ -27,7 +28,8 @@ struct Table {
     std::vector<Row> rows;
 };
 
-/// Aligned text. Cells are escaped, and truncated unless `wide`. Columns that no row fills keep their place.
+/// Aligned text. Cells are escaped, and but for the last of a line truncated unless `wide`. Columns that no
+/// row fills keep their place.
 std::string text(const Table& table, bool wide, bool headers);
 
 } // namespace naru::ctl

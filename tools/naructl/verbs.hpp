@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "command_line.hpp"
+#include "datapath/counters.hpp"
 #include "pins.hpp"
 #include "snapshot.hpp"
 #include "table.hpp"
@@ -45,11 +46,7 @@ struct FlowTable {
 Table ct(const Snapshot& tables, std::span<const FlowTable> flows, const Filter& filter, const Clock& clock,
          const lb_config& lifetimes);
 
-struct Counter {
-    std::uint32_t hook = 0, reason = 0;
-    std::uint64_t packets = 0, bytes = 0;
-};
-Table metrics(std::span<const Counter> counters);
+Table metrics(std::span<const ReasonCount> counts);
 
 struct MapUse {
     std::string name;
@@ -83,7 +80,7 @@ struct Answer {
 };
 Result<Answer> answer(const Options& options, const Maps& maps);
 
-/// Lifetimes of flows as the agent configures its programs.
+/// Lifetimes of flows as the programs are loaded with: they are no part of what is pinned.
 lb_config default_lifetimes();
 
 /// What answer() will read for this verb.

@@ -27,31 +27,44 @@ static_assert(reasons.size() == LB_REASON_COUNT);
 std::string kind_word(std::uint8_t kind)
 {
     switch (kind) {
-    case 0: return "address";
-    case LB_KIND_CLUSTER_IP: return "ClusterIP";
-    case LB_KIND_NODE_PORT: return "NodePort";
-    case LB_KIND_LOAD_BALANCER: return "LoadBalancer";
-    case LB_KIND_EXTERNAL_IP: return "ExternalIP";
-    default: return unknown(kind);
+    case 0:
+        return "address";
+    case LB_KIND_CLUSTER_IP:
+        return "ClusterIP";
+    case LB_KIND_NODE_PORT:
+        return "NodePort";
+    case LB_KIND_LOAD_BALANCER:
+        return "LoadBalancer";
+    case LB_KIND_EXTERNAL_IP:
+        return "ExternalIP";
+    default:
+        return unknown(kind);
     }
 }
 
 std::string type_word(std::uint8_t type)
 {
     switch (type) {
-    case LB_TYPE_CLUSTER_IP: return "ClusterIP";
-    case LB_TYPE_NODE_PORT: return "NodePort";
-    case LB_TYPE_LOAD_BALANCER: return "LoadBalancer";
-    default: return unknown(type);
+    case LB_TYPE_CLUSTER_IP:
+        return "ClusterIP";
+    case LB_TYPE_NODE_PORT:
+        return "NodePort";
+    case LB_TYPE_LOAD_BALANCER:
+        return "LoadBalancer";
+    default:
+        return unknown(type);
     }
 }
 
 std::string scope_word(std::uint8_t scope)
 {
     switch (scope) {
-    case LB_SCOPE_CLUSTER: return "cluster";
-    case LB_SCOPE_LOCAL: return "local";
-    default: return unknown(scope);
+    case LB_SCOPE_CLUSTER:
+        return "cluster";
+    case LB_SCOPE_LOCAL:
+        return "local";
+    default:
+        return unknown(scope);
     }
 }
 
@@ -60,32 +73,31 @@ std::string protocol_word(std::uint8_t proto)
     switch (auto protocol = static_cast<Protocol>(proto)) {
     case Protocol::tcp:
     case Protocol::udp:
-    case Protocol::sctp: return std::string{text(protocol)};
-    default: return unknown(proto);
+    case Protocol::sctp:
+        return std::string{text(protocol)};
+    default:
+        return unknown(proto);
     }
 }
 
 std::string ct_state_word(std::uint8_t state)
 {
     switch (state) {
-    case LB_CT_OPEN: return "open";
-    case LB_CT_ESTABLISHED: return "established";
-    case LB_CT_CLOSING: return "closing";
-    default: return unknown(state);
+    case LB_CT_OPEN:
+        return "open";
+    case LB_CT_ESTABLISHED:
+        return "established";
+    case LB_CT_CLOSING:
+        return "closing";
+    default:
+        return unknown(state);
     }
 }
 
-std::string hook_word(std::uint32_t hook)
+std::string_view reason_key(std::uint32_t reason)
 {
-    switch (hook) {
-    case LB_HOOK_SOCK: return "sock";
-    case LB_HOOK_TC_INGRESS: return "tc_ingress";
-    case LB_HOOK_TC_EGRESS: return "tc_egress";
-    default: return unknown(hook);
-    }
+    return reason < reasons.size() ? reasons[reason].key : "";
 }
-
-std::string_view reason_key(std::uint32_t reason) { return reason < reasons.size() ? reasons[reason].key : ""; }
 
 std::string_view reason_meaning(std::uint32_t reason)
 {
@@ -146,9 +158,6 @@ std::string duration(std::uint64_t seconds)
     return fmt::format("{}d{}h", seconds / day, seconds % day / hour);
 }
 
-std::string fixed(std::span<const char> chars)
-{
-    return {chars.begin(), std::ranges::find(chars, '\0')};
-}
+std::string fixed(std::span<const char> chars) { return {chars.begin(), std::ranges::find(chars, '\0')}; }
 
 } // namespace naru::ctl

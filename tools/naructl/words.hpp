@@ -1,4 +1,5 @@
-// The numbers of the contract in words. A number without a word is printed as "?N": maps are input like any other.
+// The numbers of the contract in words. A number without a word is printed as "?N": maps are input like any
+// other.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +13,11 @@
 
 namespace naru::ctl {
 
-std::string kind_word(std::uint8_t kind);           ///< "ClusterIP"; "address" for a wildcard row
-std::string type_word(std::uint8_t type);           ///< "LoadBalancer"
-std::string scope_word(std::uint8_t scope);         ///< "cluster", "local"
-std::string protocol_word(std::uint8_t proto);      ///< "TCP"
-std::string ct_state_word(std::uint8_t state);      ///< "established"
-std::string hook_word(std::uint32_t hook);          ///< "tc_ingress"
+std::string kind_word(std::uint8_t kind);              ///< "ClusterIP"; "address" for a wildcard row
+std::string type_word(std::uint8_t type);              ///< "LoadBalancer"
+std::string scope_word(std::uint8_t scope);            ///< "cluster", "local"
+std::string protocol_word(std::uint8_t proto);         ///< "TCP"
+std::string ct_state_word(std::uint8_t state);         ///< "established"
 std::string_view reason_key(std::uint32_t reason);     ///< "no_backend"; empty beyond the list
 std::string_view reason_meaning(std::uint32_t reason); ///< empty beyond the list
 
