@@ -109,12 +109,14 @@ class Flow:
 
     def forget_late_answers(self):
         """And late errors: they too would be taken for the answer to the next datagram."""
+        self.sock.setblocking(False)
         for kind in (MSG_ERRQUEUE, 0):  # in this order: emptying the first clears the pending error
             try:
                 while True:
-                    self.sock.recvmsg(1 << 16, 512, kind | socket.MSG_DONTWAIT)
+                    self.sock.recvmsg(1 << 16, 512, kind)
             except OSError:
                 pass  # nothing left
+        self.sock.settimeout(self.ask.get("timeout", 2))
 
     def stream(self, interval):
         """Talks in the background until stop(); remembers what was lost."""
