@@ -1,6 +1,7 @@
 // naructl on real maps: in this process for what it answers, as a program for how it ends.
 #include <catch2/catch.hpp>
 
+#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
