@@ -88,7 +88,7 @@ TEST_CASE("filters leave out what was not asked for")
                  .type = LB_TYPE_CLUSTER_IP},
                 {});
     put_frontend(tables, "10.96.0.10:53/UDP", cluster_ip(2));
-    auto only = [&](Filter filter, const char* wanted, const char* unwanted) {
+    auto only = [&](const Filter& filter, const char* wanted, const char* unwanted) {
         auto shown = table(tables, filter);
         CHECK(shown.contains(wanted));
         CHECK_FALSE(shown.contains(unwanted));
