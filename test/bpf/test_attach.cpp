@@ -431,7 +431,7 @@ TEST_CASE("another cgroup path moves the socket programs", "[attach]")
     fs::remove(inner, ignored);
 }
 
-TEST_CASE("--socket-lb off takes the socket programs away", "[attach]")
+TEST_CASE("the flag --socket-lb off takes the socket programs away", "[attach]")
 {
     Place place;
     {
