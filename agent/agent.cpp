@@ -40,9 +40,9 @@ constexpr auto audit_interval = 10s;
 
 class Agent {
 public:
-    Agent(asio::io_context& io, const Config& config, Datapath datapath, Maps maps, Kernel kernel,
-          Netlink netlink, Manifests manifests)
-        : config_{config}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
+    Agent(asio::io_context& io, Clock::time_point started, const Config& config, Datapath datapath, Maps maps,
+          Kernel kernel, Netlink netlink, Manifests manifests)
+        : config_{config}, started_{started}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
           kernel_{std::move(kernel)}, manifests_{std::move(manifests)},
           attachments_{datapath_, std::move(netlink), config.devices},
           sync_{{[this]() -> const Tables& { return kernel_.installed(); },
@@ -71,13 +71,13 @@ private:
     Metrics metrics() const
     {
         auto metrics = metrics_of(sync_, attachments_, last_sync_);
-        add_tables(metrics, kernel_.installed(), last_sweep_.tombstones, maps_);
+        add_tables(metrics, kernel_, last_sweep_.tombstones, maps_);
         metrics.attachments = datapath_.attachments();
         return metrics;
     }
 
     const Config& config_;
-    const Clock::time_point started_ = Clock::now();
+    const Clock::time_point started_;
     asio::io_context& io_;
     asio::steady_timer batch_{io_};
     asio::steady_timer retry_{io_};
@@ -225,7 +225,9 @@ void Agent::step()
     last_sync_ = std::chrono::system_clock::now();
     if (!told_ready_ && health().not_ready.empty()) {
         told_ready_ = true;
-        log(Level::info, ready_line(kernel_.installed(), Clock::now() - started_));
+        const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
+        log(Level::info,
+            "ready: " + summary(kernel_.installed()) + ", in " + std::to_string(took.count()) + " ms");
     }
     const auto next = sync_.next_retry();
     retry_.cancel();
@@ -277,6 +279,7 @@ std::string kernel_release()
 
 Result<> run_agent(const Config& config)
 {
+    const auto started = Clock::now();
     asio::io_context io{1};
     const StopSignals signals{[&io] { io.stop(); }};
     log(Level::info, "naru-agent " NARU_VERSION,
@@ -300,20 +303,25 @@ Result<> run_agent(const Config& config)
         return std::unexpected{kernel.error()};
     for (const auto& each : findings)
         log(Level::warning, "found in the tables and left out: " + each);
+    const auto& knobs = datapath->config();
+    log(Level::info, "programs loaded",
+        {{"bpf-path", config.datapath.bpf_path.string()},
+         {"abi", std::to_string(LB_ABI_VERSION)},
+         {"set_retval", knobs.can_set_retval ? "yes" : "no"},
+         {"fib_src", knobs.fib_src ? "yes" : "no"}});
     if (!kernel->installed().empty())
-        log(Level::info, "adopted",
-            {{"services", std::to_string(kernel->installed().services.size())},
-             {"frontends", std::to_string(kernel->installed().frontends.size())}});
+        log(Level::info, "adopted " + summary(kernel->installed()));
 
     Agent agent{io,
+                started,
                 config,
                 std::move(*datapath),
                 std::move(*flows),
                 std::move(*kernel),
                 std::move(*netlink),
                 std::move(*manifests)};
-    if (auto started = agent.start(); !started)
-        return started;
+    if (auto able = agent.start(); !able)
+        return able;
     io.run();
     log(Level::info, "stopping; the programs keep forwarding");
     return {};

@@ -38,6 +38,19 @@ spdlog::level::level_enum spdlog_level(Level level)
     return spdlog::level::err;
 }
 
+/// Rooms below main log a constant sentence now and then through spdlog itself; it must look the same, and go
+/// to stderr.
+void follow_with_default_logger(bool json)
+{
+    auto logger = std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    if (json)
+        logger->set_pattern(R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","msg":"%v"})",
+                            spdlog::pattern_time_type::utc);
+    else
+        logger->set_pattern("%L%m%d %H:%M:%S.%f %v");
+    spdlog::set_default_logger(std::move(logger));
+}
+
 } // namespace
 
 std::string text_line(std::string_view message, std::span<const Field> fields)
@@ -67,6 +80,7 @@ void configure_logging(bool json, int verbosity)
         out.logger.set_pattern("%L%m%d %H:%M:%S.%f %v");
     out.logger.set_level(verbosity >= debug_verbosity ? spdlog::level::debug : spdlog::level::info);
     out.logger.flush_on(spdlog::level::trace);
+    follow_with_default_logger(json);
 }
 
 void log(Level level, std::string_view message, const std::vector<Field>& fields)

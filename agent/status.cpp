@@ -1,5 +1,6 @@
 #include "status.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -20,6 +21,7 @@ Health health_of(const Sync& sync, const Attachments& attachments,
         if (const auto since = sync.stuck_since(family))
             health.stuck_since[family == Family::v4 ? 0 : 1] =
                 health.now - std::chrono::duration_cast<WallClock::duration>(steady_now - *since);
+    health.node_eligible = sync.view().node.eligible;
     if (!sync.synced())
         health.not_ready.push_back("the first sync is not complete");
     const auto& missing = attachments.missing();
@@ -39,28 +41,30 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
     return metrics;
 }
 
-void add_tables(Metrics& metrics, const Tables& installed, std::size_t tombstones, const Maps& maps)
+void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps)
 {
+    const auto& installed = kernel.installed();
     std::size_t ranges = 0;
     for (const auto& [id, row] : installed.services)
         ranges += row.source_ranges.size();
     metrics.maps = {{"lb_frontends", installed.frontends.size() + tombstones, LB_FRONTENDS_MAX},
                     {"lb_services", installed.services.size(), LB_SERVICES_MAX - 1},
-                    {"lb_ranges", ranges, LB_RANGES_MAX}};
+                    {"lb_ranges", ranges, LB_RANGES_MAX},
+                    {"lb_arena", kernel.arena_used(), kernel.arena_capacity()}};
     if (auto counters = read_counters(maps))
         metrics.counters = std::move(*counters);
     else
         log(Level::warning, counters.error().message());
 }
 
-std::string ready_line(const Tables& installed, std::chrono::steady_clock::duration took)
+std::string summary(const Tables& installed)
 {
     std::set<ObjectKey> services;
     for (const auto& [id, row] : installed.services)
         services.insert(id.key);
-    return fmt::format("ready: {} services, {} frontends, in {} ms", services.size(),
-                       installed.frontends.size(),
-                       std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    const auto frontends = std::ranges::count_if(
+        installed.frontends, [](const auto& entry) { return entry.first.protocol.has_value(); });
+    return fmt::format("{} services, {} frontends", services.size(), frontends);
 }
 
 } // namespace naru

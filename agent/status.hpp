@@ -6,6 +6,7 @@
 #include <string>
 
 #include "attachments.hpp"
+#include "datapath/kernel.hpp"
 #include "serve/health.hpp"
 #include "serve/metrics.hpp"
 #include "sync.hpp"
@@ -22,9 +23,9 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
                    std::optional<WallClock::time_point> last_sync);
 
 /// Adds how full the agent's own maps are, and what the programs counted.
-void add_tables(Metrics& metrics, const Tables& installed, std::size_t tombstones, const Maps& maps);
+void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps);
 
-/// "ready: 3 services, 7 frontends, in 120 ms": Services as people count them.
-std::string ready_line(const Tables& installed, std::chrono::steady_clock::duration took);
+/// "3 services, 7 frontends", as people count them: Services, and addresses with a port.
+std::string summary(const Tables& installed);
 
 } // namespace naru

@@ -17,11 +17,12 @@ struct Overload : Functions... {
     using Functions::operator()...;
 };
 
-/// Waiting for room is a state, not a fault: the tables are full, and an operator hears of it.
-bool is_lack_of_room(const Error& error)
+/// Waiting for room is a state, not a fault: the tables are full, and an operator hears of it. The same holds
+/// for what was refused before any system call.
+bool is_refusal(const Error& error)
 {
-    return error.code == std::errc::no_space_on_device || error.code == std::errc::argument_list_too_long ||
-           error.code == std::errc::not_enough_memory;
+    return !error.code || error.code == std::errc::no_space_on_device ||
+           error.code == std::errc::argument_list_too_long || error.code == std::errc::not_enough_memory;
 }
 
 std::size_t index_of(Family family) { return family == Family::v4 ? 0 : 1; }
@@ -162,7 +163,7 @@ void Sync::note(const Failure& failure, Clock::time_point now, SyncReport& repor
     auto& retry = it->second;
     const bool had_told_this_step =
         std::ranges::any_of(report.failures, [&](const Notice& notice) { return notice.service == key; });
-    if (!is_lack_of_room(failure.error))
+    if (!is_refusal(failure.error))
         retry.stuck[index_of(family_of(failure.change))] = true;
     auto message = subject(failure.change) + " refused: " + failure.error.message();
     if (had_told_this_step || message == retry.told)

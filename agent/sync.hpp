@@ -61,13 +61,14 @@ public:
     /// When step() is next needed without a new event; nullopt: nothing waits.
     std::optional<Clock::time_point> next_retry() const;
 
-    /// Settled, and every change has been applied or refused for lack of room. Stays true once it was
+    /// Settled, and every change has been applied or refused for a reason. Stays true once it was
     /// reached.
     bool synced() const { return synced_; }
     bool has_node() const { return store_.node().has_value(); }
     const NodeView& view() const { return view_; }
     const SyncStats& stats() const { return stats_; }
-    /// Since when a change of this family fails for another reason than lack of room; nullopt: none does.
+    /// Since when a change of this family fails for another reason than a refusal, such as lack of
+    /// room; nullopt: none does.
     std::optional<Clock::time_point> stuck_since(Family family) const;
 
 private:

@@ -58,7 +58,7 @@ TEST_CASE("a restless floor is named, unless the run was too short to be judged"
     report.rows = {row()};
     report.rows[0].floor_spread = 0.31;
     CHECK(report.restless().size() == 1);
-    CHECK_THAT(text(report), Catch::Contains("RESTLESS") && Catch::Contains("31 %"));
+    CHECK_THAT(text(report), Catch::Contains("RESTLESS") && Catch::Contains("floor spreads by 31 %"));
     CHECK_THAT(json(report), Catch::Contains("\"restless\": true"));
     report.quick = true;
     CHECK_THAT(text(report), !Catch::Contains("RESTLESS"));

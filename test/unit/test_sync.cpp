@@ -228,6 +228,22 @@ TEST_CASE("a full table is a state: synced, told, tried again, not stuck")
     CHECK(sync.next_retry());
 }
 
+TEST_CASE("what is refused before any system call is a reason too")
+{
+    FakeTables tables;
+    tables.refuse = [](const Change& change) -> std::optional<Error> {
+        if (std::holds_alternative<PutService>(change))
+            return Error{{}, "lb_services is full"};
+        return std::nullopt;
+    };
+    Sync sync{tables.installer(), {}};
+    sync.replace(objects({service("web", "10.96.0.1")}));
+    sync.settle();
+    CHECK(sync.step(start).failures.size() == 1);
+    CHECK(sync.synced());
+    CHECK_FALSE(sync.stuck_since(Family::v4));
+}
+
 TEST_CASE("a failure after the first sync leaves the agent synced but stuck")
 {
     FakeTables tables;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace naru::bench {
 
@@ -78,10 +79,33 @@ std::string header(const Report& report)
     return out;
 }
 
+std::string described(const Row& row, const Target& target)
+{
+    auto verdict = judge(row, target);
+    const char* met = verdict.met ? "met" : "NOT met";
+    if (target.over.empty())
+        return fmt::format("{} {} <= {}: {}", target.subject, row.unit, target.limit, met);
+    return fmt::format("{} {:.2f}x {} <= {}x: {}", target.subject, verdict.value, target.over, target.limit,
+                       met);
+}
+
+/// What stands behind the figures: targets, a note, doubts.
+std::string remarks(const Row& row, double most_spread)
+{
+    std::vector<std::string> all;
+    for (const auto& target : row.targets)
+        all.push_back(described(row, target));
+    if (!row.note.empty())
+        all.push_back(row.note);
+    if (row.floor_spread > most_spread)
+        all.push_back(fmt::format("floor spreads by {:.0f} %", row.floor_spread * 100));
+    return fmt::format("{}", fmt::join(all, "; "));
+}
+
 /// One line of cells for each row, first the heads.
 using Lines = std::vector<std::vector<std::string>>;
 
-Lines lines_of(const std::vector<const Row*>& rows)
+Lines lines_of(const std::vector<const Row*>& rows, double most_spread)
 {
     Lines lines;
     std::vector<std::string> heads{"case"};
@@ -104,21 +128,7 @@ Lines lines_of(const std::vector<const Row*>& rows)
                                ? fmt::format("{:.2f}x", paired_ratio(subject->rounds, against->rounds))
                                : "-");
         }
-        std::string targets;
-        for (const auto& target : row->targets) {
-            auto verdict = judge(*row, target);
-            auto what = target.over.empty()
-                            ? fmt::format("{} {} <= {}", target.subject, row->unit, target.limit)
-                            : fmt::format("{} {:.2f}x {} <= {}x", target.subject, verdict.value, target.over,
-                                          target.limit);
-            targets +=
-                fmt::format("{}{}: {}", targets.empty() ? "" : "; ", what, verdict.met ? "met" : "NOT met");
-        }
-        if (!row->note.empty())
-            targets += (targets.empty() ? "" : "; ") + row->note;
-        if (row->attempts > 1)
-            targets += fmt::format("{}{} attempts", targets.empty() ? "" : "; ", row->attempts);
-        line.push_back(targets);
+        line.push_back(remarks(*row, most_spread));
         lines.push_back(line);
     }
     return lines;
@@ -199,7 +209,7 @@ std::string text(const Report& report)
         out += fmt::format("\n{}, {}: median (minimum) of {} rounds; /X: {} over X\n", table.front()->group,
                            table.front()->unit, table.front()->series.front().rounds.size(),
                            table.front()->subject);
-        out += aligned(lines_of(table));
+        out += aligned(lines_of(table, report.most_spread));
         table.clear();
     };
     auto same_table = [](const Row& a, const Row& b) {
@@ -214,11 +224,11 @@ std::string text(const Report& report)
     flush();
     for (const auto& remark : report.remarks)
         out += fmt::format("\n{}\n", remark);
-    if (!report.quick)
-        for (const Row* row : report.restless())
-            out += fmt::format("\nRESTLESS: the floor of \"{}, {}\" spreads by {:.0f} % after {} attempts: "
-                               "do not quote it\n",
-                               row->group, row->title, row->floor_spread * 100, row->attempts);
+    if (auto restless = report.restless(); !report.quick && !restless.empty())
+        out += fmt::format(
+            "\nRESTLESS: the floor of {} of {} cases spreads by more than {:.0f} % from round to round: "
+            "the machine is busy, do not quote them\n",
+            restless.size(), report.rows.size(), report.most_spread * 100);
     return out;
 }
 
