@@ -26,7 +26,7 @@ Error unknown_service(const Snapshot& tables, std::string_view wanted)
     std::vector<std::string> known;
     for (const auto& [_, view] : tables.services)
         if (view.name)
-            known.push_back(view.name->text());
+            known.insert(known.end(), {view.name->text(), view.name->ns + '/' + view.name->name});
     auto meant = nearest(wanted, known);
     auto hint = meant ? fmt::format("; did you mean {}?", escape(*meant)) : "; `naructl services` lists them";
     return {{}, fmt::format("no Service {} here{}", truncate(escape(wanted), 128), hint)};

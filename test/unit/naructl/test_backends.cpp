@@ -86,5 +86,6 @@ TEST_CASE("a Service that is not there is answered with the nearest one")
     auto missing = ctl::maglev(mixed(), "shop/wep:http", {});
     REQUIRE_FALSE(missing);
     CHECK(missing.error().what == "no Service shop/wep:http here; did you mean shop/web:http?");
+    CHECK(ctl::maglev(mixed(), "shop/wb", {}).error().what.ends_with("did you mean shop/web?"));
     CHECK_FALSE(ctl::maglev(mixed(), "", {}));
 }
