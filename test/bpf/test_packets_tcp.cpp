@@ -140,6 +140,21 @@ TEST_CASE("a connection dialled anew from the same port starts with a clean memo
     CHECK(connection.backend(syn | ack).packet().src == on.vip);
 }
 
+TEST_CASE("a connection dialled anew from the same port has the same port toward the backend")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    auto here = GENERATE(true, false);
+    CAPTURE(on, here);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {here ? local(on.pod) : remote(on.away)}}));
+    auto sent = on.request({on.client.address, {2000}}, on.vip);
+    auto first = node.ingress(sent, network().uplink).packet();
+    auto established = on.request(sent.src, on.vip, ack);
+    here ? node.egress(on.answer(first), network().uplink) : node.ingress(on.answer(first), network().uplink);
+    node.ingress(established, network().uplink);
+    CHECK(node.ingress(sent, network().uplink).packet() == first);
+}
+
 TEST_CASE("a tombstone serves tracked TCP and nothing else")
 {
     auto on = GENERATE(from_range(casts()));
