@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "source/manifest/yaml.hpp"
+#include "source/yaml/yaml.hpp"
 
 using naru::yaml::Documents;
 using naru::yaml::Kind;

@@ -12,7 +12,7 @@
 
 #include "model/address.hpp"
 #include "model/service.hpp"
-#include "yaml.hpp"
+#include "source/yaml/yaml.hpp"
 
 namespace naru {
 

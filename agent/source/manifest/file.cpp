@@ -8,7 +8,7 @@
 #include <functional>
 #include <memory>
 
-#include "yaml.hpp"
+#include "source/yaml/yaml.hpp"
 
 namespace naru {
 
