@@ -108,7 +108,7 @@ class World:
         """Within the budget, and from then on: all of `pods` answer and nobody else does. `sees`: the client
         addresses that servers may see, a set or a function of the pod's name."""
         wanted = {pod if isinstance(pod, str) else pod.name for pod in pods}
-        count = count or (8 if len(wanted) == 1 else 24 * len(wanted))
+        count = count or (8 if len(wanted) == 1 else 16 * len(wanted))
 
         def round_of():
             answers = who.fetch(address, number, proto, count, **more)

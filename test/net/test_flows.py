@@ -195,15 +195,17 @@ def same_port_twice(w):
 @suite.scenario("a client that came through a Service reaches the same server directly from the same source port")
 def direct_afterwards(w):
     lb, number = w.lb(), w.node_port()
-    w.web("web", w.vip(), w.pod("b2"), node_port=number, kind="LoadBalancer", lb=lb.values())
     server = w.pods["b2"]
-    for family in FAMILIES:
-        w.reaches(w.client, lb[family], 80, ["b2"])
-        for address, to, source_port in ((w.nodes["n2"].ip[family], number, 23600), (lb[family], 80, 23601)):
-            for _ in range(2):
-                assert w.client.fetch(address, to, source_port=source_port)[0].pod == "b2"
-                answer = w.client.fetch(server.ip[family], 8080, source_port=source_port)[0]
-                assert answer.pod == "b2", f"{address} port {to}, then directly: {answer}"
+    for proto, source_port in (("tcp", 23600), ("udp", 23700)):
+        w.web("web", w.vip(), [server], node_port=number, kind="LoadBalancer", lb=lb.values(), proto=proto.upper())
+        for family in FAMILIES:
+            w.reaches(w.client, lb[family], 80, ["b2"], proto)
+            for offset, (address, to) in enumerate(((w.nodes["n2"].ip[family], number), (lb[family], 80))):
+                ports = {"proto": proto, "source_port": source_port + offset}
+                for _ in range(2):
+                    assert w.client.fetch(address, to, **ports)[0].pod == "b2"
+                    answer = w.client.fetch(server.ip[family], 8080, **ports)[0]
+                    assert answer.pod == "b2", f"{address} port {to}/{proto}, then directly: {answer}"
 
 
 if __name__ == "__main__":

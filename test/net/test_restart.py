@@ -25,7 +25,7 @@ def streams(w, vip, lb, number):
                 flow = who.open(address, to + add, proto, connected=proto == "tcp")
                 assert not flow.error, f"{who.name} -> {address}: {flow.error}"
                 assert not flow.say().error
-                flow.stream()
+                flow.stream(interval=0.02)
                 flows.append((f"{who.name} -> {address} port {to + add}/{proto}", flow))
     return flows
 

@@ -1,6 +1,7 @@
 """Dials: one request, or a flow that outlives one command."""
 
 import errno
+import itertools
 import json
 import socket
 import threading
@@ -8,6 +9,7 @@ import time
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
 MSG_ERRQUEUE = 0x2000
+fresh_ports = itertools.cycle(range(32768, 61000))
 
 
 def family_of(address):
@@ -20,6 +22,22 @@ def error_name(why):
     return errno.errorcode.get(why.errno, str(why))
 
 
+def bind(sock, port):
+    """A port told, or one that no earlier socket of this place had: flows of different scenarios never share the
+    ports of both ends, unless a scenario is about just that."""
+    if port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("", port))
+        return
+    while True:
+        try:
+            sock.bind(("", next(fresh_ports)))
+            return
+        except OSError as why:
+            if why.errno != errno.EADDRINUSE:
+                raise
+
+
 def dial(ask, connected=True):
     """A socket as the command wants it: source port, timeout, and for TCP an open connection."""
     address, port, proto = ask["address"], ask["port"], ask.get("proto", "tcp")
@@ -27,9 +45,7 @@ def dial(ask, connected=True):
     sock = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
     try:
         sock.settimeout(ask.get("timeout", 2))
-        if ask.get("source_port") or ask.get("source"):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((ask.get("source") or "", ask.get("source_port") or 0))
+        bind(sock, ask.get("source_port"))
         if proto == "udp":
             level, option = ((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET
                              else (socket.IPPROTO_IPV6, IPV6_RECVERR))
