@@ -1,0 +1,81 @@
+// What Kernel knows and does, for its own files.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "adopt.hpp"
+#include "kernel.hpp"
+#include "mapping.hpp"
+#include "table.hpp"
+
+namespace naru {
+
+/// Takes back what was written, in reverse order, unless it is told that all went well.
+class Undo {
+public:
+    Undo() = default;
+    Undo(const Undo&) = delete;
+    Undo& operator=(const Undo&) = delete;
+    ~Undo()
+    {
+        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step)
+            (*step)();
+    }
+    void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
+    void forget() { steps_.clear(); }
+
+private:
+    std::vector<std::function<void()>> steps_;
+};
+
+/// What nobody can find any more, and may still be in use until the ticket has passed.
+struct Retired {
+    std::uint64_t ticket = 0;
+    std::uint32_t offset = 0;
+    std::size_t bytes = 0;
+    std::uint32_t number = 0; ///< 0: the service lives on
+};
+
+struct Kernel::State {
+    Maps maps;
+    std::uint32_t seed;
+    std::uint32_t ranges_max;
+    Mapping arena_mapping;
+    Mapping services_mapping;
+    Shared shared;
+    Table<lb_frontend_key, lb_frontend> frontends{maps.frontends.get(), "lb_frontends"};
+    Table<std::uint32_t, lb_service_name> names{maps.names.get(), "lb_names"};
+    Table<lb_range_key, std::uint32_t> ranges{maps.ranges.get(), "lb_ranges"};
+    Table<std::uint32_t, lb_node> node{maps.node.get(), "lb_node"};
+    Contents contents;
+    std::deque<Retired> retired;
+    GracePeriod grace;
+
+    State(Maps opened, std::uint32_t hash_seed, std::uint32_t most_ranges, Mapping arena, Mapping services,
+          Shared memory, Contents adopted, GracePeriod::Wait wait)
+        : maps{std::move(opened)}, seed{hash_seed}, ranges_max{most_ranges}, arena_mapping{std::move(arena)},
+          services_mapping{std::move(services)}, shared{memory}, contents{std::move(adopted)},
+          grace{std::move(wait)}
+    {
+    }
+
+    Result<> apply(const PutService& put);
+    Result<> apply(const PutFrontend& put);
+    Result<> apply(const EraseFrontend& erase);
+    Result<> apply(const EraseService& erase);
+
+    Result<std::uint32_t> take_number(const ServiceId& id, Undo& undo);
+    Result<std::uint32_t> take_space(const ServiceId& id, std::size_t bytes, Undo& undo);
+    Result<> admit(std::uint32_t number, const ServiceId& id, const std::vector<Cidr>& networks, Undo& undo);
+    Result<> stop_admitting(std::uint32_t number, std::vector<Cidr>& admitted,
+                            const std::vector<Cidr>& stale);
+    Result<> keep_generations(const Generations& next);
+    Result<> write_node(const std::function<void(lb_node&)>& edit);
+    void retire(const Held& held, bool number_too);
+    void reclaim();
+    Held* find(const std::optional<ServiceId>& id);
+    void count_sides(const FrontendRow& row, bool up);
+};
+
+} // namespace naru
