@@ -5,6 +5,7 @@
 #define LB_CT_H
 
 #include <lb/abi.h>
+#include "frontend.h"
 #include "parse.h"
 #include "service.h"
 
@@ -22,6 +23,14 @@ static __always_inline long ct_update(const struct lb_tuple *t, const struct lb_
 	return bpf_map_update_elem(&lb_ct_any, t, entry, flags);
 }
 
+static __always_inline void ct_forget(const struct lb_tuple *t)
+{
+	if (t->proto == IPPROTO_TCP)
+		bpf_map_delete_elem(&lb_ct_tcp, t);
+	else
+		bpf_map_delete_elem(&lb_ct_any, t);
+}
+
 static __always_inline __u32 ct_lifetime_sec(const struct lb_ct *entry, __u8 proto)
 {
 	if (proto != IPPROTO_TCP)
@@ -37,19 +46,22 @@ static __always_inline bool ct_expired(const struct lb_ct *entry, __u8 proto, __
 	return now - entry->last_seen >= (__u64)ct_lifetime_sec(entry, proto) * cfg.hz;
 }
 
-/* May this packet of the client follow its entry? Established TCP does whatever became of the backend; everything
- * else only while the backend serves; a SYN only as a retransmission of an open handshake. */
-static __always_inline bool ct_follows(const struct lb_ct *entry, const struct lb_packet *p, __u64 now)
+/* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend; everything
+ * else only while the frontend still is that service's and the backend serves; a SYN only as a retransmission of an
+ * open handshake. */
+static __always_inline bool ct_follows(const struct lb_ct *entry, const struct lb_frontend *frontend,
+				       const struct lb_packet *p, __u64 now)
 {
 	if (ct_expired(entry, p->tuple.proto, now))
 		return false;
 	if (p->tuple.proto == IPPROTO_TCP) {
-		if (!starts_flow(p))
+		if (!starts_flow(p) && (entry->state != LB_CT_OPEN || (entry->flags & LB_CT_REPLIED)))
 			return true;
 		if (entry->state != LB_CT_OPEN)
 			return false;
 	}
-	return still_serves(entry->service, entry->position, entry->generation);
+	return frontend_names(frontend, entry->service) &&
+	       still_serves(entry->service, entry->position, entry->generation);
 }
 
 /* A SYN from a backend that has long said more belongs to a connection dialled past the frontend. */

@@ -49,8 +49,13 @@ static __always_inline enum lb_reason reply(const struct lb_packet *p, bool snat
 
 	key.direction = LB_DIR_REPLY;
 	entry = reply_lookup(snat, &key);
-	if (!entry || ct_expired(entry, key.proto, now) || ct_is_stale_reply(entry, p))
+	if (!entry || ct_expired(entry, key.proto, now))
 		return LB_PASS;
+	if (ct_is_stale_reply(entry, p)) {
+		if (!snat)
+			ct_forget(&key); /* or else it would take the packets that follow this SYN */
+		return LB_PASS;
+	}
 
 	rw->src = entry->via;
 	rw->sport = entry->via_port;
@@ -68,6 +73,8 @@ static __always_inline enum lb_reason unserved(const struct lb_packet *p)
 {
 	if (!frontend_address(&p->tuple.dst))
 		return LB_PASS;
+	if (has_impossible_source(&p->tuple))
+		return LB_MALFORMED;
 	switch (p->l4_kind) {
 	case LB_L4_PORTS:
 		if (p->tuple.proto == IPPROTO_TCP && !starts_flow(p))
@@ -113,11 +120,15 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	if ((frontend->flags & LB_FRONTEND_TOMBSTONE) && key.proto != IPPROTO_TCP)
 		return unserved(p);
 
+	if (has_impossible_source(&p->tuple))
+		return LB_MALFORMED;
 	entry = ct_lookup(&p->tuple);
-	if (entry && ct_follows(entry, p, now)) {
+	if (entry && ct_follows(entry, frontend, p, now)) {
 		ct_advance(entry, &p->tuple, p->tcp_flags, now);
 		return rewrite_forward(entry, rw);
 	}
+	if (entry && starts_flow(p))
+		ct_forget(&p->tuple); /* wherever this one goes, its packets must not follow the last one's */
 	if (frontend->flags & LB_FRONTEND_TOMBSTONE)
 		return unserved(p);
 	if (!starts_flow(p)) {

@@ -11,6 +11,12 @@ static __always_inline const struct lb_frontend *frontend_exact(const struct lb_
 	return bpf_map_lookup_elem(&lb_frontends, key);
 }
 
+/* A flow of another service may not stay: the frontend has changed hands. */
+static __always_inline bool frontend_names(const struct lb_frontend *frontend, __u32 service)
+{
+	return frontend->inside == service || frontend->outside == service;
+}
+
 /* An address that belongs to frontends only: whatever port is dialled, it is never the host's. */
 static __always_inline bool frontend_address(const struct lb_addr *addr)
 {

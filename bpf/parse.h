@@ -118,6 +118,19 @@ static __always_inline bool lb_addr_is_loopback(const struct lb_addr *a)
 	return !a->w64[0] && !a->w32[2] && a->w32[3] == bpf_htonl(1);
 }
 
+/* Nobody can be answered there: this host, loopback, broadcast, multicast (RFC 1122 3.2.1.3), or the very address
+ * that was dialled, which would go round for ever. */
+static __always_inline bool has_impossible_source(const struct lb_tuple *t)
+{
+	const struct lb_addr *src = &t->src;
+
+	if (lb_addr_equal(src, &t->dst) || lb_addr_is_loopback(src) || lb_addr_is_zero(src))
+		return true;
+	if (lb_addr_is_v4(src))
+		return src->bytes[12] == 0 || src->bytes[12] >= 224;
+	return src->bytes[0] == 0xff;
+}
+
 static __always_inline void parse_l4(struct cursor *c, struct lb_packet *p)
 {
 	__u8 proto = p->tuple.proto;

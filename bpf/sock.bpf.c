@@ -124,6 +124,15 @@ static __always_inline int conclude(enum lb_reason why)
 	return 0;
 }
 
+/* A UDP socket may be connected again, past the frontends: what it was told before is no longer true. */
+static __always_inline void forget(struct bpf_sock_addr *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	if (ctx->protocol == IPPROTO_UDP)
+		bpf_map_delete_elem(&lb_sock, &cookie);
+}
+
 static __always_inline void remember(struct bpf_sock_addr *ctx, const struct lb_frontend_key *key,
 				     const struct lb_pick *pick)
 {
@@ -142,6 +151,32 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct lb_
 	bpf_map_update_elem(&lb_sock, &cookie, &sock, BPF_ANY);
 }
 
+/* The backend's next answers to this socket carry the frontend that was dialled last, and live as long as the choice. */
+static __always_inline void name_answers(const struct lb_frontend_key *frontend, const struct lb_pick *pick,
+					 __u64 cookie, __u64 now)
+{
+	struct lb_sock_udp_key back = {
+		.cookie = cookie,
+		.addr = pick->addr,
+		.port = pick->port,
+		.direction = LB_DIR_REPLY,
+	};
+	struct lb_sock_udp *known = bpf_map_lookup_elem(&lb_sock_udp, &back);
+	struct lb_sock_udp entry = {
+		.addr = frontend->addr,
+		.port = frontend->port,
+		.position = pick->position,
+		.service = pick->service,
+		.generation = pick->generation,
+		.last_seen = now,
+	};
+
+	if (known && known->port == frontend->port && lb_addr_equal(&known->addr, &frontend->addr))
+		known->last_seen = now;
+	else
+		bpf_map_update_elem(&lb_sock_udp, &back, &entry, BPF_ANY);
+}
+
 /* A datagram of an unconnected socket: the choice of an earlier one holds while its backend serves. */
 static __always_inline enum lb_reason choose_datagram(struct bpf_sock_addr *ctx, const struct lb_frontend_key *key,
 						      struct lb_pick *pick)
@@ -152,34 +187,35 @@ static __always_inline enum lb_reason choose_datagram(struct bpf_sock_addr *ctx,
 		.port = key->port,
 		.direction = LB_DIR_FORWARD,
 	};
-	struct lb_sock_udp_key back = {.cookie = there.cookie, .direction = LB_DIR_REPLY};
 	struct lb_sock_udp *known = bpf_map_lookup_elem(&lb_sock_udp, &there);
+	const struct lb_frontend *frontend = frontend_exact(key);
 	struct lb_sock_udp entry = {};
 	__u64 now = bpf_jiffies64();
 	enum lb_reason why;
 
-	if (known && now - known->last_seen < (__u64)cfg.sock_udp_sec * cfg.hz &&
+	if (known && frontend && frontend_names(frontend, known->service) &&
+	    now - known->last_seen < (__u64)cfg.sock_udp_sec * cfg.hz &&
 	    still_serves(known->service, known->position, known->generation)) {
 		known->last_seen = now;
 		pick->addr = known->addr;
 		pick->port = known->port;
+		pick->position = known->position;
+		pick->service = known->service;
+		pick->generation = known->generation;
+		name_answers(key, pick, there.cookie, now);
 		return LB_TRANSLATED;
 	}
 	why = choose(ctx, key, now, pick);
 	if (why != LB_TRANSLATED)
 		return why;
 
+	name_answers(key, pick, there.cookie, now);
+	entry.addr = pick->addr;
+	entry.port = pick->port;
 	entry.position = pick->position;
 	entry.service = pick->service;
 	entry.generation = pick->generation;
 	entry.last_seen = now;
-	entry.addr = key->addr;
-	entry.port = key->port;
-	back.addr = pick->addr;
-	back.port = pick->port;
-	bpf_map_update_elem(&lb_sock_udp, &back, &entry, BPF_ANY);
-	entry.addr = pick->addr;
-	entry.port = pick->port;
 	bpf_map_update_elem(&lb_sock_udp, &there, &entry, BPF_ANY);
 	return why;
 }
@@ -227,6 +263,8 @@ int connect4(struct bpf_sock_addr *ctx)
 	if (why == LB_TRANSLATED) {
 		remember(ctx, &key, &pick);
 		set_v4(ctx, &pick.addr, pick.port);
+	} else {
+		forget(ctx);
 	}
 	return conclude(why);
 }
@@ -245,6 +283,8 @@ int connect6(struct bpf_sock_addr *ctx)
 	if (why == LB_TRANSLATED) {
 		remember(ctx, &key, &pick);
 		set_v6(ctx, &pick.addr, pick.port);
+	} else {
+		forget(ctx);
 	}
 	return conclude(why);
 }

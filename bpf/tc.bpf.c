@@ -17,7 +17,8 @@
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
 #define LB_PARSE_BYTES 128
-/* PACKET_OTHERHOST of <linux/if_packet.h>: seen only because the device is promiscuous. */
+/* <linux/if_packet.h>. A port of a bridge sees frames for the bridge as ones for another host. */
+#define LB_PACKET_HOST 0
 #define LB_PACKET_OTHERHOST 3
 
 static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet *p)
@@ -77,8 +78,8 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	if (!device)
 		return LB_PASS;
 	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
-	if (side == LB_SIDE_OUTSIDE && skb->pkt_type == LB_PACKET_OTHERHOST)
-		return LB_PASS; /* the stack drops it; sent past the stack it would arrive twice */
+	if (skb->pkt_type != LB_PACKET_HOST && (side == LB_SIDE_OUTSIDE || skb->pkt_type != LB_PACKET_OTHERHOST))
+		return LB_PASS; /* not sent to this node alone: past the stack it would arrive several times */
 	if (lb_addr_is_loopback(&p->tuple.dst))
 		return LB_LOOPBACK;
 	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {

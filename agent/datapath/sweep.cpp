@@ -74,6 +74,9 @@ private:
             ++result_.seen;
             if (!deleted || !expired(key, value))
                 return;
+            auto now_there = table.get(key); // a flow may have begun anew since the batch was read
+            if (!now_there || !*now_there || !expired(key, **now_there))
+                return;
             deleted = table.erase(key);
             result_.deleted += deleted.has_value();
         });
@@ -92,7 +95,8 @@ private:
         });
     }
 
-    /// Void when its service, its affinity or its time is gone. Blocks are read as the programs read them:
+    /// Void when its service or its affinity is gone. One whose time has passed stays until the LRU takes it: finding it
+    /// is what tells the programs that a returning client may land elsewhere. Blocks are read as the programs read them:
     /// what is reused meanwhile makes a wrong answer about one entry, which then costs a fresh pick.
     Result<> affinity()
     {
@@ -110,8 +114,7 @@ private:
                     return true;
                 lb_block block{};
                 std::memcpy(&block, arena->data() + (*record)->block, sizeof block);
-                return block.affinity_epoch != entry.epoch ||
-                       older_than(entry.last_seen, block.affinity_timeout_sec, config_.hz, now_);
+                return block.affinity_epoch != entry.epoch;
             });
     }
 

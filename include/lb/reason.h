@@ -20,7 +20,7 @@
 	X(SOURCE_RANGE, "source_range", "dropped: client outside loadBalancerSourceRanges")     \
 	X(NO_FLOW, "no_flow", "dropped: not the start of a flow and no entry for it")           \
 	X(FRAGMENT, "fragment", "dropped: fragment to a frontend")                              \
-	X(MALFORMED, "malformed", "dropped: headers do not fit the packet")                     \
+	X(MALFORMED, "malformed", "dropped: headers that cannot be true")                       \
 	X(LOOPBACK, "loopback", "dropped: loopback destination from a wire")                    \
 	X(NO_ROUTE, "no_route", "dropped: no route to the backend or the client")               \
 	X(TOO_BIG, "too_big", "dropped: larger than the next hop takes")                        \

@@ -235,6 +235,39 @@ TEST_CASE("a frame for another station is not translated twice over")
     check_untouched(node.ingress(sent, network().uplink), build(sent));
 }
 
+TEST_CASE("a frame for everybody is not translated by every node that hears it")
+{
+    auto on = GENERATE(from_range(casts()));
+    auto to = GENERATE(Mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, Mac{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01});
+    CAPTURE(on);
+    Host node;
+    serve(node, on);
+    auto sent = on.request(on.vip);
+    sent.to_mac = to;
+    check_untouched(node.ingress(sent, network().uplink), build(sent));
+    sent = on.pod_request(on.vip);
+    sent.to_mac = to;
+    check_untouched(node.ingress(sent, network().pod), build(sent));
+}
+
+TEST_CASE("a source that nobody can answer is dropped, served port or not")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    serve(node, on);
+    std::vector<const char*> sources{"127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255"};
+    if (!on.v4())
+        sources = {"::1", "::", "ff02::1"};
+    for (const char* source : sources) {
+        CAPTURE(source);
+        SocketAddress from{*Address::parse(source), {4000}};
+        check_dropped(node.ingress(on.request(from, on.vip), network().uplink), LB_MALFORMED);
+        check_dropped(node.ingress(on.request(from, {on.vip.address, {1}}), network().uplink), LB_MALFORMED);
+    }
+    check_dropped(node.ingress(on.request(on.vip, on.vip), network().uplink), LB_MALFORMED);
+}
+
 TEST_CASE("odd TCP flags and port 0 to a VIP are counted and go nowhere")
 {
     auto on = GENERATE(from_range(casts()));

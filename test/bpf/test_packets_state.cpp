@@ -140,6 +140,17 @@ TEST_CASE("a UDP flow does not follow another backend into the position of its o
     CHECK(served.backend_of(0) == on.second);
 }
 
+TEST_CASE("a UDP flow does not stay with a Service that has lost the frontend")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Served served{on};
+    served.converse();
+    REQUIRE(served.backend_of(0) == on.pod);
+    served.node.vip(on.vip, on.protocol, served.node.publish({.backends = {local(on.second)}}));
+    CHECK(served.backend_of(0) == on.second);
+}
+
 TEST_CASE("after a UDP flow moved, a late answer of the old backend still is the frontend's")
 {
     auto on = GENERATE(from_range(casts(proto_udp)));

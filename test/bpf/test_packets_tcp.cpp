@@ -125,6 +125,28 @@ TEST_CASE("a SYN of a backend that has long said more belongs to a connection di
     CHECK(connection.backend(ack).packet().src == on.vip);
     auto direct = on.answer(connection.seen(), syn | ack);
     check_untouched(connection.answer(direct), build(direct));
+    if (!here)
+        return; // the port is this node's: nobody dials past the frontend with it
+    direct.tcp_flags = ack; // nor are the packets that follow
+    check_untouched(connection.answer(direct), build(direct));
+}
+
+TEST_CASE("a connection that a tombstone leaves alone is left alone to its end, whatever its port was used for before")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    CAPTURE(on);
+    Host node;
+    auto web = node.publish({.backends = {local(on.pod)}});
+    lb_frontend row{.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0};
+    node.frontend(on.node_port, on.protocol, row);
+    node.egress(on.answer(node.ingress(on.request(on.node_port), network().uplink).packet()), network().uplink);
+    node.ingress(on.request(on.node_port, ack), network().uplink);
+    row.flags |= LB_FRONTEND_TOMBSTONE;
+    node.frontend(on.node_port, on.protocol, row);
+    for (auto flags : {syn, ack}) {
+        auto sent = on.request(on.node_port, flags);
+        check_untouched(node.ingress(sent, network().uplink), build(sent));
+    }
 }
 
 TEST_CASE("a connection dialled anew from the same port starts with a clean memory")
