@@ -40,7 +40,7 @@ TEST_CASE("a limit below one per tick still admits its rate while packets arrive
     }
     ticks += now_jiffies() - started; // those that really passed count too
     CHECK(admitted >= 80);
-    CHECK(admitted <= 50 * ticks / ticks_per_second() + 1);
+    CHECK(admitted <= 50 * ticks / ticks_per_second() + 2); // parts of a token at both ends
 }
 
 TEST_CASE("new flows stop at the limit, known ones go on")
