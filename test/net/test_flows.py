@@ -192,20 +192,18 @@ def same_port_twice(w):
                 flow.close()
 
 
-@suite.scenario("a client that came through a Service reaches the same server directly from the same source port")
+@suite.scenario("a TCP client that came through a Service reaches the same server directly from the same source port")
 def direct_afterwards(w):
     lb, number = w.lb(), w.node_port()
     server = w.pods["b2"]
-    for proto, source_port in (("tcp", 23600), ("udp", 23700)):
-        w.web("web", w.vip(), [server], node_port=number, kind="LoadBalancer", lb=lb.values(), proto=proto.upper())
-        for family in FAMILIES:
-            w.reaches(w.client, lb[family], 80, ["b2"], proto)
-            for offset, (address, to) in enumerate(((w.nodes["n2"].ip[family], number), (lb[family], 80))):
-                ports = {"proto": proto, "source_port": source_port + offset}
-                for _ in range(2):
-                    assert w.client.fetch(address, to, **ports)[0].pod == "b2"
-                    answer = w.client.fetch(server.ip[family], 8080, **ports)[0]
-                    assert answer.pod == "b2", f"{address} port {to}/{proto}, then directly: {answer}"
+    w.web("web", w.vip(), [server], node_port=number, kind="LoadBalancer", lb=lb.values())
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["b2"])
+        for source_port, (address, to) in enumerate(((w.nodes["n2"].ip[family], number), (lb[family], 80)), 23600):
+            for _ in range(2):
+                assert w.client.fetch(address, to, source_port=source_port)[0].pod == "b2"
+                answer = w.client.fetch(server.ip[family], 8080, source_port=source_port)[0]
+                assert answer.pod == "b2", f"{address} port {to}, then directly: {answer}"
 
 
 if __name__ == "__main__":
