@@ -3,6 +3,7 @@
 import itertools
 import time
 
+from . import system
 from .objects import port, service, slices
 from .place import tally
 
@@ -34,6 +35,9 @@ class World:
         self.lab.objects.clear()
         self.lab.route_vips("n1")
         self.start_agents()
+        for agent in self.lab.agents.values():
+            # A removed file counts a moment later; until then its slices would serve the next scenario.
+            system.wait_until(lambda agent=agent: not agent.table("backends"), 10, "the last scenario is gone")
 
     def start_agents(self, *flags):
         """Agents with these flags beside the usual ones; those that run so already are left alone."""
