@@ -4,8 +4,8 @@
 #include <ostream>
 #include <vector>
 
-#include "network.hpp"
 #include "host.hpp"
+#include "network.hpp"
 #include "unit/builders.hpp"
 
 namespace naru::test {
@@ -13,13 +13,13 @@ namespace naru::test {
 /// One family and one transport.
 struct Cast {
     std::uint8_t protocol;
-    SocketAddress client, other_client;             ///< outside, behind the gateway
-    SocketAddress vip, other_vip, node_port;        ///< node_port: on the uplink's address
-    SocketAddress pod;                              ///< behind `pod`, also a backend
-    SocketAddress second;                           ///< another local backend
-    SocketAddress bridged, neighbour;               ///< behind `port`; its neighbour on the bridge
-    SocketAddress away, second_away;                ///< backends on the other node
-    SocketAddress nowhere;                          ///< an address without a route
+    SocketAddress client, other_client;      ///< outside, behind the gateway
+    SocketAddress vip, other_vip, node_port; ///< node_port: on the uplink's address
+    SocketAddress pod;                       ///< behind `pod`, also a backend
+    SocketAddress second;                    ///< another local backend
+    SocketAddress bridged, neighbour;        ///< behind `port`; its neighbour on the bridge
+    SocketAddress away, second_away;         ///< backends on the other node
+    SocketAddress nowhere;                   ///< an address without a route
 
     bool tcp() const { return protocol == proto_tcp; }
     bool v4() const { return vip.address.family() == Family::v4; }

@@ -46,8 +46,8 @@ std::uint16_t fold(std::uint32_t sum)
 std::uint32_t pseudo_sum(View src, View dst, std::uint8_t protocol, std::size_t length)
 {
     auto addresses = sum(dst, sum(src));
-    return addresses + static_cast<std::uint32_t>(length >> 16) + static_cast<std::uint32_t>(length & 0xffff) +
-           protocol;
+    return addresses + static_cast<std::uint32_t>(length >> 16) +
+           static_cast<std::uint32_t>(length & 0xffff) + protocol;
 }
 
 std::string checksum_errors(const Bytes& frame)

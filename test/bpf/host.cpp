@@ -67,7 +67,8 @@ void clear(bpf_map* map)
         check(bpf_map_delete_elem(bpf_map__fd(map), &key), map);
 }
 
-lb_tuple tuple(const SocketAddress& src, const SocketAddress& dst, std::uint8_t protocol, lb_direction direction)
+lb_tuple tuple(const SocketAddress& src, const SocketAddress& dst, std::uint8_t protocol,
+               lb_direction direction)
 {
     return {.src = src.address.raw(),
             .dst = dst.address.raw(),
@@ -78,7 +79,8 @@ lb_tuple tuple(const SocketAddress& src, const SocketAddress& dst, std::uint8_t 
             .pad = 0};
 }
 
-lb_device device_row(std::uint32_t flags, std::uint32_t master = 0, const char* v4 = nullptr, const char* v6 = nullptr)
+lb_device device_row(std::uint32_t flags, std::uint32_t master = 0, const char* v4 = nullptr,
+                     const char* v6 = nullptr)
 {
     lb_device row{};
     row.flags = flags;
@@ -171,14 +173,16 @@ void Host::withdraw(std::uint32_t number)
 
 void Host::frontend(const SocketAddress& at, std::uint8_t protocol, const lb_frontend& row)
 {
-    lb_frontend_key key{.addr = at.address.raw(), .port = at.port.raw(), .proto = protocol, .pad = 0, .pad2 = 0};
+    lb_frontend_key key{
+        .addr = at.address.raw(), .port = at.port.raw(), .proto = protocol, .pad = 0, .pad2 = 0};
     put(runner_.maps().maps.lb_frontends, key, row);
 }
 
 void Host::vip(const SocketAddress& at, std::uint8_t protocol, std::uint32_t service, std::uint8_t flags)
 {
-    frontend(at, protocol,
-             {.inside = service, .outside = service, .kind = LB_KIND_LOAD_BALANCER, .flags = flags, .pad = 0});
+    frontend(
+        at, protocol,
+        {.inside = service, .outside = service, .kind = LB_KIND_LOAD_BALANCER, .flags = flags, .pad = 0});
     wildcard(at.address);
 }
 
@@ -244,8 +248,9 @@ void Host::write(const lb_tuple& tuple, const lb_ct& entry, bool snat)
 void Host::restore(const FlowState& flows)
 {
     auto& maps = runner_.maps().maps;
-    for (const auto& [map, entries] : {std::pair{maps.lb_ct_tcp, &flows.tcp}, std::pair{maps.lb_ct_any, &flows.any},
-                                       std::pair{maps.lb_snat, &flows.snat}})
+    for (const auto& [map, entries] :
+         {std::pair{maps.lb_ct_tcp, &flows.tcp}, std::pair{maps.lb_ct_any, &flows.any},
+          std::pair{maps.lb_snat, &flows.snat}})
         for (const auto& [key, entry] : *entries)
             put(map, key, entry);
     for (const auto& [key, sticky] : flows.affinity)

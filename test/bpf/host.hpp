@@ -83,7 +83,8 @@ private:
     std::uint32_t next_number_ = 1;
 };
 
-/// Does the step within one tick of the programs' clock, told which, so that ages are exact; as often as it takes.
+/// Does the step within one tick of the programs' clock, told which, so that ages are exact; as often as it
+/// takes.
 template <class Step>
 auto within_one_tick(Step step)
 {

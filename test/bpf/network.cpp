@@ -70,7 +70,8 @@ Link link_of(const char* name)
     Link link;
     if (!known)
         return link;
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(request.ifr_hwaddr.sa_data), link.mac.size(), link.mac.begin());
+    std::copy_n(reinterpret_cast<const std::uint8_t*>(request.ifr_hwaddr.sa_data), link.mac.size(),
+                link.mac.begin());
     link.ifindex = ::if_nametoindex(name);
     return link;
 }
@@ -93,7 +94,10 @@ std::string build_network()
     if (::pclose(ip) != 0)
         return "ip -batch failed";
 
-    built = {.uplink = link_of("uplink"), .pod = link_of("pod"), .bridge = link_of("bridge"), .port = link_of("port")};
+    built = {.uplink = link_of("uplink"),
+             .pod = link_of("pod"),
+             .bridge = link_of("bridge"),
+             .port = link_of("port")};
     if (!built.uplink.ifindex || !built.pod.ifindex || !built.bridge.ifindex || !built.port.ifindex)
         return "devices in a network namespace";
     return {};

@@ -1,5 +1,5 @@
-// The network of a node with three kinds of devices, in a namespace of this process, so that routes and neighbours
-// resolve as on a node. Nothing ever arrives anywhere: the programs only ask.
+// The network of a node with three kinds of devices, in a namespace of this process, so that routes and
+// neighbours resolve as on a node. Nothing ever arrives anywhere: the programs only ask.
 #pragma once
 
 #include <string>
@@ -21,11 +21,11 @@ struct Network {
     Link port;   ///< of the bridge
 };
 
-constexpr Mac gateway_mac{2, 0, 0, 0, 0, 0xfe};  ///< next hop of clients
-constexpr Mac other_mac{2, 0, 0, 0, 0, 0x22};    ///< the other node
-constexpr Mac pod_mac{2, 0, 0, 0, 1, 2};         ///< of the pod behind `pod`
-constexpr Mac neighbour_mac{2, 0, 0, 0, 3, 3};   ///< of 10.1.3.3 and fd00:1:3::3 on the bridge
-constexpr Mac port_pod_mac{2, 0, 0, 0, 3, 2};    ///< of the pod behind `port`, 10.1.3.2 and fd00:1:3::2
+constexpr Mac gateway_mac{2, 0, 0, 0, 0, 0xfe}; ///< next hop of clients
+constexpr Mac other_mac{2, 0, 0, 0, 0, 0x22};   ///< the other node
+constexpr Mac pod_mac{2, 0, 0, 0, 1, 2};        ///< of the pod behind `pod`
+constexpr Mac neighbour_mac{2, 0, 0, 0, 3, 3};  ///< of 10.1.3.3 and fd00:1:3::3 on the bridge
+constexpr Mac port_pod_mac{2, 0, 0, 0, 3, 2};   ///< of the pod behind `port`, 10.1.3.2 and fd00:1:3::2
 
 /// Moves this process into a new network namespace and builds it. An error names the step.
 std::string build_network();

@@ -121,9 +121,10 @@ Bytes transport(const Packet& p)
     }
     w.range(p.payload);
 
-    std::uint32_t start = p.protocol == proto_icmp ? 0
-                                                   : pseudo_sum(wire_address(p.src.address), wire_address(p.dst.address),
-                                                                p.protocol, w.out.size());
+    std::uint32_t start =
+        p.protocol == proto_icmp
+            ? 0
+            : pseudo_sum(wire_address(p.src.address), wire_address(p.dst.address), p.protocol, w.out.size());
     auto check = fold(sum(w.out, start));
     if (p.protocol == proto_udp)
         check = !p.udp_checksum ? std::uint16_t{0} : check ? check : std::uint16_t{0xffff};

@@ -1,4 +1,5 @@
-// Needs a kernel and the right to use it: without, everything is skipped with a code of its own, never passed.
+// Needs a kernel and the right to use it: without, everything is skipped with a code of its own, never
+// passed.
 #define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 

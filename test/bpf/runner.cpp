@@ -25,14 +25,20 @@ namespace {
 
 std::set<lb_reason> reasons_reached;
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error{errno, std::system_category(), what}; }
+[[noreturn]] void fail(const std::string& what)
+{
+    throw std::system_error{errno, std::system_category(), what};
+}
 
 /// A program that returns one half of the tick counter: the high one when the mark is set.
 int load_clock()
 {
     const bpf_insn program[] = {
-        {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1,
-         .off = offsetof(__sk_buff, mark), .imm = 0},
+        {.code = BPF_LDX | BPF_MEM | BPF_W,
+         .dst_reg = BPF_REG_6,
+         .src_reg = BPF_REG_1,
+         .off = offsetof(__sk_buff, mark),
+         .imm = 0},
         {.code = BPF_JMP | BPF_CALL, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = BPF_FUNC_jiffies64},
         {.code = BPF_JMP | BPF_JEQ | BPF_K, .dst_reg = BPF_REG_6, .src_reg = 0, .off = 1, .imm = 0},
         {.code = BPF_ALU64 | BPF_RSH | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 32},
@@ -166,11 +172,13 @@ lb_reason Runner::counted(lb_hook hook)
             continue;
         if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.lb_metrics), &index, cpus.data()))
             fail("read lb_metrics");
-        auto total = std::accumulate(cpus.begin(), cpus.end(), std::uint64_t{0},
-                                     [](std::uint64_t sum, const lb_counter& one) { return sum + one.packets; });
+        auto total =
+            std::accumulate(cpus.begin(), cpus.end(), std::uint64_t{0},
+                            [](std::uint64_t sum, const lb_counter& one) { return sum + one.packets; });
         if (total == seen_[index])
             continue;
-        if (total != seen_[index] + 1 || found >= 0 || index / LB_METRIC_STRIDE != static_cast<unsigned>(hook))
+        if (total != seen_[index] + 1 || found >= 0 ||
+            index / LB_METRIC_STRIDE != static_cast<unsigned>(hook))
             throw std::runtime_error{"one packet moved more than one counter of its hook by one"};
         seen_[index] = total;
         found = static_cast<int>(index % LB_METRIC_STRIDE);

@@ -58,8 +58,8 @@ public:
     static Runner& with(const Settings& settings);
     ~Runner();
 
-    /// Runs one frame as if it came in by, or was about to leave by, the device. Throws when the kernel refuses the
-    /// run, or when not exactly one counter moved by one.
+    /// Runs one frame as if it came in by, or was about to leave by, the device. Throws when the kernel
+    /// refuses the run, or when not exactly one counter moved by one.
     Outcome run(lb_hook hook, const Bytes& frame, unsigned ifindex, unsigned gso_size = 0);
 
     tc_bpf& maps() { return *skeleton_; }

@@ -31,7 +31,8 @@ struct Sticky {
     {
         Spec spec{.backends = {}, .affinity_timeout_sec = timeout};
         for (const auto& backend : all)
-            spec.backends.push_back(draining_ones.contains(backend) ? draining(local(backend)) : local(backend));
+            spec.backends.push_back(draining_ones.contains(backend) ? draining(local(backend))
+                                                                    : local(backend));
         service = node.publish(spec, service);
     }
 
@@ -53,10 +54,14 @@ struct Sticky {
     SocketAddress first_pick() const
     {
         auto client = on.client.address.raw();
-        lb_frontend_key key{.addr = on.vip.address.raw(), .port = on.vip.port.raw(), .proto = on.protocol, .pad = 0,
+        lb_frontend_key key{.addr = on.vip.address.raw(),
+                            .port = on.vip.port.raw(),
+                            .proto = on.protocol,
+                            .pad = 0,
                             .pad2 = 0};
         const auto& block = node.block(service);
-        auto slot = lb_slot(lb_hash_client(&client, &key, LB_DEFAULT_SEED), static_cast<std::uint16_t>(block.slots.size()));
+        auto slot = lb_slot(lb_hash_client(&client, &key, LB_DEFAULT_SEED),
+                            static_cast<std::uint16_t>(block.slots.size()));
         const auto& row = block.rows[block.slots[slot]];
         return {Address::from(row.addr), Port::from(row.port)};
     }

@@ -7,10 +7,7 @@ using namespace naru::test;
 
 namespace {
 
-bool in_snat_ranges(Port port)
-{
-    return (port.host >= 1024 && port.host <= 29999) || port.host >= 61000;
-}
+bool in_snat_ranges(Port port) { return (port.host >= 1024 && port.host <= 29999) || port.host >= 61000; }
 
 /// What a backend elsewhere should see of a packet, but for the port the node lends.
 Packet translated(const Packet& sent, const SocketAddress& backend, const Address& source, Port port)
@@ -109,8 +106,10 @@ TEST_CASE("a translated source falls back to the route's device and then to the 
     node.primary(primary, primary);
     CHECK(node.ingress(on.request(on.vip), network().uplink).packet().src.address == on.node());
 
-    node.device(network().uplink, lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
-    CHECK(node.ingress(on.request(on.other_client, on.vip), network().uplink).packet().src.address == primary);
+    node.device(network().uplink,
+                lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
+    CHECK(node.ingress(on.request(on.other_client, on.vip), network().uplink).packet().src.address ==
+          primary);
 }
 
 TEST_CASE("without any address of the family a flow that needs one is dropped")
@@ -119,7 +118,8 @@ TEST_CASE("without any address of the family a flow that needs one is dropped")
     CAPTURE(on);
     Host node{{.fib_src = false}};
     node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
-    node.device(network().uplink, lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
+    node.device(network().uplink,
+                lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
     node.primary({}, {});
 
     check_dropped(node.ingress(on.request(on.vip), network().uplink), LB_NO_SOURCE);
@@ -133,7 +133,11 @@ TEST_CASE("a port of this node's own address is forwarded like a VIP")
     Host node;
     auto web = node.publish({.backends = {local(on.pod)}});
     node.frontend(on.node_port, on.protocol,
-                  {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0});
+                  {.inside = web,
+                   .outside = web,
+                   .kind = LB_KIND_NODE_PORT,
+                   .flags = LB_FRONTEND_NODE_ADDRESS,
+                   .pad = 0});
 
     auto sent = on.request(on.node_port);
     auto expected = sent;
@@ -181,7 +185,8 @@ TEST_CASE("a UDP checksum that was left out stays out over IPv4, there and back"
     CHECK(seen.dst == (here ? on.pod : on.away));
     CHECK_FALSE(seen.udp_checksum);
 
-    auto back = here ? node.egress(on.answer(seen), network().uplink) : node.ingress(on.answer(seen), network().uplink);
+    auto back = here ? node.egress(on.answer(seen), network().uplink)
+                     : node.ingress(on.answer(seen), network().uplink);
     CHECK(back.packet().src == on.vip);
     CHECK_FALSE(back.packet().udp_checksum);
 }
@@ -211,7 +216,8 @@ TEST_CASE("a UDP checksum that becomes zero by translation is written as all one
     CHECK(got.frame == build(after));
 }
 
-TEST_CASE("a packet whose hop limit is used up is not redirected, one to a local backend is the stack's to judge")
+TEST_CASE(
+    "a packet whose hop limit is used up is not redirected, one to a local backend is the stack's to judge")
 {
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);

@@ -27,7 +27,8 @@ TEST_CASE("any flipped bit behind the Ethernet header's addresses and types show
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
     auto frame = build(on.request(on.vip));
-    std::vector<std::size_t> covered{ip_offset() + (on.v4() ? 12u : 8u), l4_offset(on.request(on.vip)), frame.size() - 1};
+    std::vector<std::size_t> covered{ip_offset() + (on.v4() ? 12u : 8u), l4_offset(on.request(on.vip)),
+                                     frame.size() - 1};
     for (auto at : covered) {
         auto broken = frame;
         broken[at] ^= 0x10;

@@ -18,8 +18,8 @@ void serve(Host& node, const Cast& on)
 Extension fragment_header(std::uint16_t offset_and_flag)
 {
     return {.type = 44,
-            .body = {static_cast<std::uint8_t>(offset_and_flag >> 8), static_cast<std::uint8_t>(offset_and_flag & 0xff),
-                     0, 0, 0, 7}};
+            .body = {static_cast<std::uint8_t>(offset_and_flag >> 8),
+                     static_cast<std::uint8_t>(offset_and_flag & 0xff), 0, 0, 0, 7}};
 }
 
 void put16(Bytes& frame, std::size_t at, std::size_t value)
@@ -175,7 +175,8 @@ TEST_CASE("an IP header that the stack refuses anyway is left to it")
     CAPTURE(on);
     Host node;
     serve(node, on);
-    auto first_bytes = on.v4() ? std::vector<std::uint8_t>{0x44, 0x40, 0x65, 0x05, 0x4f} // version and header length
+    auto first_bytes = on.v4() ? std::vector<std::uint8_t>{0x44, 0x40, 0x65, 0x05, 0x4f}
+                               // version and header length
                                : std::vector<std::uint8_t>{0x40, 0x50, 0x00, 0xf0};
     for (auto first : first_bytes) {
         auto frame = build(on.request(on.vip));
@@ -194,7 +195,8 @@ TEST_CASE("an IPv6 packet cannot name an IPv4 address")
     auto spoof = GENERATE(as<std::string>{}, "destination", "source", "loopback");
     CAPTURE(spoof);
     auto mapped = spoof == "loopback" ? addr("127.0.0.1") : v4.vip.address;
-    std::ranges::copy(mapped.bytes, frame.begin() + static_cast<std::ptrdiff_t>(ip_offset() + (spoof == "source" ? 8 : 24)));
+    std::ranges::copy(mapped.bytes, frame.begin() + static_cast<std::ptrdiff_t>(
+                                                        ip_offset() + (spoof == "source" ? 8 : 24)));
     check_untouched(node.ingress(frame, network().uplink), frame);
 }
 
@@ -256,7 +258,8 @@ TEST_CASE("a source that nobody can answer is dropped, served port or not")
     CAPTURE(on);
     Host node;
     serve(node, on);
-    std::vector<const char*> sources{"127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255"};
+    std::vector<const char*> sources{"127.0.0.1", "0.0.0.0",   "0.1.2.3",
+                                     "224.0.0.1", "240.0.0.1", "255.255.255.255"};
     if (!on.v4())
         sources = {"::1", "::", "ff02::1"};
     for (const char* source : sources) {
@@ -274,7 +277,8 @@ TEST_CASE("odd TCP flags and port 0 to a VIP are counted and go nowhere")
     CAPTURE(on);
     Host node;
     serve(node, on);
-    CHECK(name(node.ingress(on.request({on.vip.address, {0}}), network().uplink).reason) == name(LB_PORT_UNSERVED));
+    CHECK(name(node.ingress(on.request({on.vip.address, {0}}), network().uplink).reason) ==
+          name(LB_PORT_UNSERVED));
     if (on.tcp())
         check_dropped(node.ingress(on.request(on.vip, syn | rst), network().uplink), LB_NO_FLOW);
 }

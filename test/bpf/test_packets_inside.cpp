@@ -5,7 +5,8 @@
 using namespace naru;
 using namespace naru::test;
 
-TEST_CASE("a pod reaches a backend anywhere with its own address, and gets the frontend's answer at its device")
+TEST_CASE(
+    "a pod reaches a backend anywhere with its own address, and gets the frontend's answer at its device")
 {
     auto on = GENERATE(from_range(casts()));
     auto here = GENERATE(true, false);
@@ -71,7 +72,8 @@ TEST_CASE("client and backend on one bridge talk at layer 2 in both directions")
     check_sent(node.ingress(sent, network().port), LB_FORWARD_LOCAL, Verdict::to_stack, expected);
 }
 
-TEST_CASE("a bridged pod's packet to a backend off the bridge, or to an unknown neighbour, stays addressed to the bridge")
+TEST_CASE("a bridged pod's packet to a backend off the bridge, or to an unknown neighbour, stays addressed "
+          "to the bridge")
 {
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
@@ -95,9 +97,11 @@ TEST_CASE("each side of a frontend uses its own service")
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
     Host node;
-    auto inside = node.publish({.backends = {remote(on.away)}}), outside = node.publish({.backends = {local(on.second)}});
-    node.frontend(on.vip, on.protocol,
-                  {.inside = inside, .outside = outside, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
+    auto inside = node.publish({.backends = {remote(on.away)}}),
+         outside = node.publish({.backends = {local(on.second)}});
+    node.frontend(
+        on.vip, on.protocol,
+        {.inside = inside, .outside = outside, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
     CHECK(node.ingress(on.pod_request(on.vip), network().pod).packet().dst == on.away);
     CHECK(node.ingress(on.request(on.vip), network().uplink).packet().dst == on.second);
 }
@@ -107,7 +111,8 @@ TEST_CASE("pods are spread over all backends by lot, one flow staying where it i
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
     Host node;
-    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.second), remote(on.away), remote(on.second_away)}}));
+    node.vip(on.vip, on.protocol,
+             node.publish({.backends = {local(on.second), remote(on.away), remote(on.second_away)}}));
     std::map<SocketAddress, int> picks;
     for (std::uint16_t port = 10000; port < 10300; ++port) {
         auto packet = on.pod_request(on.vip);
@@ -127,8 +132,9 @@ TEST_CASE("a frontend of the host's own sockets is nobody else's")
     CAPTURE(on);
     Host node;
     auto web = node.publish({.backends = {local(on.pod)}});
-    node.frontend(on.node_port, on.protocol,
-                  {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_HOST_ONLY, .pad = 0});
+    node.frontend(
+        on.node_port, on.protocol,
+        {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_HOST_ONLY, .pad = 0});
     auto sent = on.request(on.node_port);
     check_untouched(node.ingress(sent, network().uplink), build(sent));
 }

@@ -7,7 +7,10 @@ using namespace naru::test;
 
 namespace {
 
-SocketAddress client_port(const Cast& on, unsigned port) { return {on.client.address, {static_cast<std::uint16_t>(port)}}; }
+SocketAddress client_port(const Cast& on, unsigned port)
+{
+    return {on.client.address, {static_cast<std::uint16_t>(port)}};
+}
 
 } // namespace
 
@@ -50,10 +53,12 @@ TEST_CASE("new flows stop at the limit, known ones go on")
     Host node{{.new_flow_per_sec = 3}};
     node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod)}}));
     for (unsigned port = 2000; port < 2003; ++port)
-        CHECK(node.ingress(on.request(client_port(on, port), on.vip), network().uplink).reason == LB_FORWARD_LOCAL);
+        CHECK(node.ingress(on.request(client_port(on, port), on.vip), network().uplink).reason ==
+              LB_FORWARD_LOCAL);
     auto late = on.request(client_port(on, 2003), on.vip);
     check_dropped(node.ingress(late, network().uplink), LB_NEW_FLOW_LIMIT);
-    CHECK(node.ingress(on.request(client_port(on, 2000), on.vip), network().uplink).reason == LB_FORWARD_LOCAL);
+    CHECK(node.ingress(on.request(client_port(on, 2000), on.vip), network().uplink).reason ==
+          LB_FORWARD_LOCAL);
     node.age_buckets(ticks_per_second());
     CHECK(node.ingress(late, network().uplink).reason == LB_FORWARD_LOCAL);
 }
@@ -73,7 +78,8 @@ TEST_CASE("ports for translated sources run out for one backend at a time and ar
 
     auto late = on.request(client_port(on, 2002), on.vip);
     check_dropped(node.ingress(late, network().uplink), LB_NO_PORT);
-    CHECK(node.ingress(on.request(client_port(on, 2002), on.other_vip), network().uplink).reason == LB_FORWARD_REMOTE);
+    CHECK(node.ingress(on.request(client_port(on, 2002), on.other_vip), network().uplink).reason ==
+          LB_FORWARD_REMOTE);
 
     node.pass(std::chrono::seconds{on.tcp() ? tcp_unreplied_sec : udp_unreplied_sec});
     CHECK(node.ingress(late, network().uplink).reason == LB_FORWARD_REMOTE);
@@ -85,7 +91,8 @@ TEST_CASE("an empty second range is no port 0")
     CAPTURE(on);
     Host node{{.snat_first = {50000, 50001}, .snat_second = {1, 0}}};
     node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
-    auto port = node.ingress(on.request(client_port(on, 2000), on.vip), network().uplink).packet().src.port.host;
+    auto port =
+        node.ingress(on.request(client_port(on, 2000), on.vip), network().uplink).packet().src.port.host;
     CHECK((port == 50000 || port == 50001));
 }
 
@@ -94,7 +101,8 @@ TEST_CASE("source ranges admit whom they name and nobody else")
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
     Host node;
-    auto web = node.publish({.backends = {local(on.pod)}}), other = node.publish({.backends = {local(on.pod)}});
+    auto web = node.publish({.backends = {local(on.pod)}}),
+         other = node.publish({.backends = {local(on.pod)}});
     node.vip(on.vip, on.protocol, web, LB_FRONTEND_RANGES);
     node.vip(on.other_vip, on.protocol, other, LB_FRONTEND_RANGES);
     node.admit(web, {on.client.address, on.v4() ? 32u : 128u});
@@ -117,7 +125,8 @@ TEST_CASE("a device without a row is left alone")
     auto answer = on.answer(node.ingress(on.request(on.vip), network().uplink).packet());
     node.device(network().uplink, {});
 
-    for (const auto& sent : {on.request(on.vip), on.request(on.v4() ? at("127.0.0.1:1") : at("[::1]:1")), answer})
+    for (const auto& sent :
+         {on.request(on.vip), on.request(on.v4() ? at("127.0.0.1:1") : at("[::1]:1")), answer})
         check_untouched(node.ingress(sent, network().uplink), build(sent));
 }
 

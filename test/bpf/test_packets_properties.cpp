@@ -40,7 +40,8 @@ Cast any_cast() { return *rc::gen::elementOf(casts()); }
 SocketAddress modelled_backend(const Block& block, const Packet& sent)
 {
     auto tuple = flow_of(sent, sent).forward;
-    auto slot = lb_slot(lb_hash_tuple(&tuple, LB_DEFAULT_SEED), static_cast<std::uint16_t>(block.slots.size()));
+    auto slot =
+        lb_slot(lb_hash_tuple(&tuple, LB_DEFAULT_SEED), static_cast<std::uint16_t>(block.slots.size()));
     const auto& row = block.rows.at(block.slots[slot]);
     return {Address::from(row.addr), Port::from(row.port)};
 }
@@ -73,7 +74,8 @@ TEST_CASE("whatever a client sends to a frontend, the answer comes from that fro
         RC_ASSERT(seen.payload == sent.payload);
         RC_ASSERT(seen.dst == (here ? on.pod : on.away));
         auto answer = on.answer(seen);
-        auto got = (here ? node.egress(answer, network().uplink) : node.ingress(answer, network().uplink)).packet();
+        auto got =
+            (here ? node.egress(answer, network().uplink) : node.ingress(answer, network().uplink)).packet();
         RC_ASSERT(got.src == sent.dst);
         RC_ASSERT(got.dst == sent.src);
         RC_ASSERT(got.payload == answer.payload);
@@ -102,15 +104,16 @@ TEST_CASE("whatever is not for a frontend leaves byte for byte as it came, in bo
 TEST_CASE("frames with random bytes in them are passed as they came, dropped, or right")
 {
     CHECK(rc::check([] {
-        static const std::set<lb_reason> sent_on{LB_FORWARD_LOCAL, LB_FORWARD_REMOTE, LB_NO_BACKEND, LB_PORT_UNSERVED,
-                                                 LB_ECHO};
+        static const std::set<lb_reason> sent_on{LB_FORWARD_LOCAL, LB_FORWARD_REMOTE, LB_NO_BACKEND,
+                                                 LB_PORT_UNSERVED, LB_ECHO};
         Host node;
         auto on = any_cast();
         node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
         auto frame = build(any_request(on, on.vip));
         auto changes = *rc::gen::inRange(0, 6);
         for (int i = 0; i < changes; ++i)
-            frame[*rc::gen::inRange<std::size_t>(ip_offset(), frame.size())] = *rc::gen::arbitrary<std::uint8_t>();
+            frame[*rc::gen::inRange<std::size_t>(ip_offset(), frame.size())] =
+                *rc::gen::arbitrary<std::uint8_t>();
         auto least = ip_offset() + (on.v4() ? 20u : 40u); // the kernel runs nothing shorter
         if (*rc::gen::arbitrary<bool>())
             frame.resize(*rc::gen::inRange(least, frame.size() + 1));

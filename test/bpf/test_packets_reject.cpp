@@ -48,7 +48,10 @@ Packet unreachable_of(const Packet& sent)
     return answer;
 }
 
-Packet refusal_of(const Packet& sent) { return sent.protocol == proto_tcp ? reset_of(sent) : unreachable_of(sent); }
+Packet refusal_of(const Packet& sent)
+{
+    return sent.protocol == proto_tcp ? reset_of(sent) : unreachable_of(sent);
+}
 
 Packet echo(const Cast& on, const SocketAddress& to)
 {
@@ -87,8 +90,9 @@ TEST_CASE("policy Local without a backend here is silence")
     Host node;
     auto everywhere = node.publish({.backends = {remote(on.away)}});
     auto here = node.publish({.backends = {}, .drop_if_empty = true});
-    node.frontend(on.vip, on.protocol,
-                  {.inside = everywhere, .outside = here, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
+    node.frontend(
+        on.vip, on.protocol,
+        {.inside = everywhere, .outside = here, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
     check_dropped(node.ingress(on.request(on.vip), network().uplink), LB_NO_LOCAL_ENDPOINTS);
     CHECK(name(node.ingress(on.pod_request(on.vip), network().pod).reason) == name(LB_FORWARD_LOCAL));
 }
@@ -129,7 +133,11 @@ TEST_CASE("a port of this node's own address that is no NodePort is the host's")
     Host node;
     auto web = node.publish({.backends = {local(on.pod)}});
     node.frontend(on.node_port, on.protocol,
-                  {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0});
+                  {.inside = web,
+                   .outside = web,
+                   .kind = LB_KIND_NODE_PORT,
+                   .flags = LB_FRONTEND_NODE_ADDRESS,
+                   .pad = 0});
     auto sent = on.request({on.node(), {22}});
     check_untouched(node.ingress(sent, network().uplink), build(sent));
     auto ping = echo(on, {on.node(), {}});

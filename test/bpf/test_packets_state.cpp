@@ -44,11 +44,13 @@ TEST_CASE("from outside a packet without an entry goes where its connection's st
     auto on = GENERATE(from_range(casts(proto_tcp)));
     CAPTURE(on);
     Host node;
-    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.pod), local(on.second), remote(on.away)}}));
+    node.vip(on.vip, on.protocol,
+             node.publish({.backends = {local(on.pod), local(on.second), remote(on.away)}}));
     for (std::uint16_t port = 2000; port < 2050; ++port) {
         SocketAddress client{on.client.address, {port}};
         auto start = node.ingress(on.request(client, on.vip), network().uplink).packet();
-        node.pass(std::chrono::seconds{tcp_unreplied_sec}); // as on another node, or after a restart of this one
+        node.pass(
+            std::chrono::seconds{tcp_unreplied_sec}); // as on another node, or after a restart of this one
         auto stray = node.ingress(on.request(client, on.vip, ack), network().uplink).packet();
         CHECK(stray.dst == start.dst);
     }
@@ -73,7 +75,11 @@ TEST_CASE("on this node's own address a packet without an entry is the host's")
     Host node;
     auto web = node.publish({.backends = {local(on.pod)}});
     node.frontend(on.node_port, on.protocol,
-                  {.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0});
+                  {.inside = web,
+                   .outside = web,
+                   .kind = LB_KIND_NODE_PORT,
+                   .flags = LB_FRONTEND_NODE_ADDRESS,
+                   .pad = 0});
     auto sent = on.request(on.node_port, flags);
     check_untouched(node.ingress(sent, network().uplink), build(sent));
 }

@@ -12,7 +12,8 @@ class Connection {
 public:
     Connection(const Cast& cast, bool here) : on_{cast}, here_{here}
     {
-        node.vip(on_.vip, on_.protocol, node.publish({.backends = {here ? local(on_.pod) : remote(on_.away)}}));
+        node.vip(on_.vip, on_.protocol,
+                 node.publish({.backends = {here ? local(on_.pod) : remote(on_.away)}}));
         auto sent = on_.request(on_.vip);
         seen_ = node.ingress(sent, network().uplink).packet();
         flow_ = flow_of(sent, seen_);
@@ -126,20 +127,26 @@ TEST_CASE("a SYN of a backend that has long said more belongs to a connection di
     auto direct = on.answer(connection.seen(), syn | ack);
     check_untouched(connection.answer(direct), build(direct));
     if (!here)
-        return; // the port is this node's: nobody dials past the frontend with it
+        return;             // the port is this node's: nobody dials past the frontend with it
     direct.tcp_flags = ack; // nor are the packets that follow
     check_untouched(connection.answer(direct), build(direct));
 }
 
-TEST_CASE("a connection that a tombstone leaves alone is left alone to its end, whatever its port was used for before")
+TEST_CASE("a connection that a tombstone leaves alone is left alone to its end, whatever its port was used "
+          "for before")
 {
     auto on = GENERATE(from_range(casts(proto_tcp)));
     CAPTURE(on);
     Host node;
     auto web = node.publish({.backends = {local(on.pod)}});
-    lb_frontend row{.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = LB_FRONTEND_NODE_ADDRESS, .pad = 0};
+    lb_frontend row{.inside = web,
+                    .outside = web,
+                    .kind = LB_KIND_NODE_PORT,
+                    .flags = LB_FRONTEND_NODE_ADDRESS,
+                    .pad = 0};
     node.frontend(on.node_port, on.protocol, row);
-    node.egress(on.answer(node.ingress(on.request(on.node_port), network().uplink).packet()), network().uplink);
+    node.egress(on.answer(node.ingress(on.request(on.node_port), network().uplink).packet()),
+                network().uplink);
     node.ingress(on.request(on.node_port, ack), network().uplink);
     row.flags |= LB_FRONTEND_TOMBSTONE;
     node.frontend(on.node_port, on.protocol, row);
@@ -187,7 +194,8 @@ TEST_CASE("a tombstone serves tracked TCP and nothing else")
     auto frontend = of_vip ? on.vip : on.node_port;
     auto row = [&](std::uint8_t flags) {
         flags = static_cast<std::uint8_t>(flags | (of_vip ? 0 : LB_FRONTEND_NODE_ADDRESS));
-        return lb_frontend{.inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = flags, .pad = 0};
+        return lb_frontend{
+            .inside = web, .outside = web, .kind = LB_KIND_NODE_PORT, .flags = flags, .pad = 0};
     };
     if (of_vip)
         node.wildcard(on.vip.address);
@@ -195,7 +203,8 @@ TEST_CASE("a tombstone serves tracked TCP and nothing else")
     auto seen = node.ingress(on.request(frontend), network().uplink).packet();
     node.egress(on.answer(seen), network().uplink);
     node.ingress(on.request(frontend, ack), network().uplink);
-    node.frontend(frontend, on.protocol, row(LB_FRONTEND_TOMBSTONE)); // its Service lives on under other frontends
+    node.frontend(frontend, on.protocol,
+                  row(LB_FRONTEND_TOMBSTONE)); // its Service lives on under other frontends
 
     auto known = node.ingress(on.request(frontend, ack), network().uplink);
     auto start = node.ingress(on.request({on.other_client.address, {2000}}, frontend, syn), network().uplink);
