@@ -135,7 +135,8 @@ TEST_CASE("consistent hashing holds for random sets", "[maglev]")
                 moved += before[i] != leaver && before[i] != after[i];
             }
         }
-        // About 5 %, more in an unlucky small set; a table filled without regard to the old one would move nearly all.
+        // About 5 %, more in an unlucky small set; a table filled without regard to the old one would move
+        // nearly all.
         RC_ASSERT(moved * 4 < slots * list.size());
     });
 }
