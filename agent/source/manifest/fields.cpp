@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <chrono>
 
 namespace naru {
 
@@ -45,22 +44,6 @@ bool is_other_type(std::string_view plain)
     return numeric && whole_number<double>(plain).has_value();
 }
 
-/// "+02:00", "-0130" is not allowed, "Z": seconds east of Greenwich.
-std::optional<std::int64_t> parse_offset(std::string_view text)
-{
-    if (text == "Z" || text == "z")
-        return 0;
-    if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || !is_digit(text[1]) ||
-        !is_digit(text[4]))
-        return std::nullopt;
-    auto hours = whole_number<unsigned>(text.substr(1, 2)),
-         minutes = whole_number<unsigned>(text.substr(4, 2));
-    if (!hours || !minutes || *hours > 23 || *minutes > 59)
-        return std::nullopt;
-    auto seconds = static_cast<std::int64_t>(*hours * 3600 + *minutes * 60);
-    return text[0] == '+' ? seconds : -seconds;
-}
-
 } // namespace
 
 std::string printable(std::string_view text, std::size_t most)
@@ -76,40 +59,6 @@ std::string printable(std::string_view text, std::size_t most)
 }
 
 std::string in_quotes(std::string_view text) { return '"' + printable(text) + '"'; }
-
-std::optional<std::int64_t> parse_time(std::string_view text)
-{
-    constexpr std::string_view shape = "dddd-dd-ddTdd:dd:dd";
-    if (text.size() <= shape.size())
-        return std::nullopt;
-    for (std::size_t i = 0; i < shape.size(); ++i)
-        if (shape[i] == 'd'   ? !is_digit(text[i])
-            : shape[i] == 'T' ? (text[i] | 0x20) != 't'
-                              : text[i] != shape[i])
-            return std::nullopt;
-
-    auto at = [&](std::size_t begin, std::size_t length) {
-        return *whole_number<int>(text.substr(begin, length));
-    };
-    std::chrono::year_month_day day{std::chrono::year{at(0, 4)},
-                                    std::chrono::month(static_cast<unsigned>(at(5, 2))),
-                                    std::chrono::day(static_cast<unsigned>(at(8, 2)))};
-    if (!day.ok() || at(11, 2) > 23 || at(14, 2) > 59 || at(17, 2) > 60)
-        return std::nullopt;
-
-    auto rest = text.substr(shape.size());
-    if (rest[0] == '.') {
-        auto end = rest.find_first_not_of("0123456789", 1);
-        if (end == 1 || end == std::string_view::npos)
-            return std::nullopt;
-        rest.remove_prefix(end);
-    }
-    auto offset = parse_offset(rest);
-    if (!offset)
-        return std::nullopt;
-    std::int64_t days = std::chrono::sys_days{day}.time_since_epoch().count();
-    return days * 86400 + at(11, 2) * 3600 + at(14, 2) * 60 + at(17, 2) - *offset;
-}
 
 void Fields::fail(const Value& at, std::string what)
 {

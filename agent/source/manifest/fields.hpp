@@ -20,9 +20,6 @@ namespace naru {
 std::string printable(std::string_view text, std::size_t most = 64);
 std::string in_quotes(std::string_view text); ///< the same in quotes
 
-/// RFC 3339 ("2024-05-01T10:00:00Z", fractions and offsets allowed) as Unix time, rounded down.
-std::optional<std::int64_t> parse_time(std::string_view text);
-
 class Fields {
 public:
     const std::optional<yaml::Problem>& problem() const { return problem_; }

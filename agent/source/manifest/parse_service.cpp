@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "model/time.hpp"
 #include "objects.hpp"
 
 namespace naru {

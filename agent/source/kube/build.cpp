@@ -1,0 +1,124 @@
+#include "build.hpp"
+
+namespace naru::kube {
+
+std::string_view kind_of(Resource resource)
+{
+    switch (resource) {
+    case Resource::services:
+        return "Service";
+    case Resource::endpoint_slices:
+        return "EndpointSlice";
+    case Resource::nodes:
+        return "Node";
+    }
+    std::unreachable();
+}
+
+std::optional<Event::Type> event_type(std::string_view text)
+{
+    if (text == "ADDED")
+        return Event::Type::added;
+    if (text == "MODIFIED")
+        return Event::Type::modified;
+    if (text == "DELETED")
+        return Event::Type::deleted;
+    if (text == "BOOKMARK")
+        return Event::Type::bookmark;
+    if (text == "ERROR")
+        return Event::Type::error;
+    return std::nullopt;
+}
+
+void Metadata::label(std::string_view name, std::string_view value)
+{
+    if (name == label_service_name)
+        service_name = value;
+    else if (name == label_proxy_name)
+        proxy_name = value;
+    else if (name == label_zone)
+        zone = value;
+    else if (name == label_headless)
+        headless = true;
+}
+
+void Metadata::annotation(std::string_view name, std::string_view value)
+{
+    if (name == annotation_initial_events_end)
+        initial_events_end = value == "true";
+}
+
+void take(const Metadata& metadata, Service& service)
+{
+    service.key = metadata.key;
+    service.uid = metadata.uid;
+    service.created_sec = metadata.created_sec;
+    service.proxy_name = metadata.proxy_name;
+    service.headless_label = metadata.headless;
+}
+
+void take(const Metadata& metadata, EndpointSlice& slice)
+{
+    slice.key = metadata.key;
+    slice.service = metadata.service_name.value_or("");
+    slice.headless_label = metadata.headless;
+}
+
+void take(const Metadata& metadata, Node& node)
+{
+    node.name = metadata.key.name;
+    node.zone = metadata.zone;
+    node.eligible = node.eligible && !metadata.being_deleted;
+}
+
+ServiceType service_type(std::string_view text)
+{
+    if (text == "NodePort")
+        return ServiceType::node_port;
+    if (text == "LoadBalancer")
+        return ServiceType::load_balancer;
+    return text == "ExternalName" ? ServiceType::external_name : ServiceType::cluster_ip;
+}
+
+TrafficPolicy traffic_policy(std::string_view text)
+{
+    return text == "Local" ? TrafficPolicy::local : TrafficPolicy::cluster;
+}
+
+std::optional<Family> address_type(std::string_view text)
+{
+    if (text == "IPv4")
+        return Family::v4;
+    if (text == "IPv6")
+        return Family::v6;
+    return std::nullopt;
+}
+
+Protocol protocol(std::string_view text) { return parse_protocol(text).value_or(Protocol::tcp); }
+
+std::optional<Port> port(std::int64_t number)
+{
+    if (number < 1 || number > 65535)
+        return std::nullopt;
+    return Port{static_cast<std::uint16_t>(number)};
+}
+
+void add_address(std::vector<Address>& to, std::string_view text)
+{
+    if (auto address = Address::parse(text))
+        to.push_back(*address);
+}
+
+void settle_cluster_ips(Service& service, std::string_view single)
+{
+    if (service.cluster_ips.empty())
+        add_address(service.cluster_ips, single);
+}
+
+void add_node_address(Node& node, std::string_view type, std::string_view address)
+{
+    if (type == "InternalIP" || type == "ExternalIP")
+        add_address(node.addresses, address);
+}
+
+} // namespace naru::kube

@@ -1,0 +1,141 @@
+#include "reflector.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace naru::kube {
+
+namespace {
+
+// A watch that ends so soon and without a word is an error, whatever the server calls it.
+constexpr std::chrono::seconds too_short{1};
+
+} // namespace
+
+Reflector::Reflector(std::function<double()> random) : random_{std::move(random)} {}
+
+Reflector::Step Reflector::next() const { return step_; }
+
+void Reflector::start_over(std::string version)
+{
+    in_sync_ = false;
+    step_ = {.mode = listing(), .version = std::move(version)};
+    // The watch cache answers a first list at once; a consistent read is asked for by an empty version.
+    if (step_.mode == Mode::list && step_.version.empty() && !consistent_tried_)
+        step_.version = "0";
+}
+
+Reflector::Effect Reflector::event(EventType type, const std::string& version, bool initial_events_end, Time)
+{
+    saw_event_ = true;
+    step_.delay = Delay{0};
+    if (step_.mode == Mode::watch_list && !in_sync_) {
+        if (type == EventType::bookmark && initial_events_end) {
+            in_sync_ = true;
+            consistent_tried_ = false;
+            last_version_ = version;
+            return Effect::replace;
+        }
+        // Initial events come in no order of versions: none of them may be remembered.
+        return type == EventType::bookmark ? Effect::none : Effect::collect;
+    }
+    if (!version.empty()) { // an object that could not be decoded names none
+        last_version_ = version;
+        if (step_.mode == Mode::watch)
+            step_.version = version;
+    }
+    return type == EventType::bookmark ? Effect::none : Effect::apply;
+}
+
+bool Reflector::listed(const std::string& version, const std::string& continue_token)
+{
+    step_.delay = Delay{0};
+    if (!continue_token.empty()) {
+        step_.continue_token = continue_token;
+        return false;
+    }
+    consistent_tried_ = false;
+    last_version_ = version;
+    step_ = {.mode = Mode::watch, .version = version};
+    return true;
+}
+
+void Reflector::opened(Time now)
+{
+    opened_at_ = now;
+    saw_event_ = false;
+    token_retried_ = false;
+}
+
+void Reflector::ended(Time now)
+{
+    if (collecting()) {
+        failed(Failure::stalled, now);
+        return;
+    }
+    step_ = {.mode = Mode::watch, .version = last_version_};
+    if (!saw_event_ && now - opened_at_ < too_short)
+        back_off(now, {});
+}
+
+void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_after)
+{
+    step_.continue_token.clear();
+    switch (failure) {
+    case Failure::gone:
+    case Failure::too_large: {
+        // First from the last known version; what is refused again is asked for without one, once at once.
+        bool again = consistent_tried_;
+        bool first_gone = failure == Failure::gone && step_.mode == Mode::watch;
+        if (first_gone || (step_.mode == Mode::watch_list && in_sync_)) {
+            start_over(last_version_);
+            return;
+        }
+        consistent_tried_ = true;
+        start_over("");
+        if (again)
+            back_off(now, retry_after);
+        return;
+    }
+    case Failure::unsupported:
+        if (step_.mode == Mode::watch_list && watch_list_works_) {
+            watch_list_works_ = false;
+            start_over("");
+            return;
+        }
+        break;
+    case Failure::unauthorized:
+        if (!std::exchange(token_retried_, true))
+            return;
+        break;
+    case Failure::stalled:
+        // A server too old to know the parameters may ignore them and never finish the set.
+        if (step_.mode == Mode::watch_list) {
+            watch_list_works_ = false;
+            start_over(last_version_);
+        }
+        break;
+    case Failure::bad_frame:
+        start_over(last_version_);
+        break;
+    case Failure::transport:
+    case Failure::forbidden:
+        // An interrupted stream goes on where it was; it is never turned into a list.
+        if (step_.mode == Mode::watch_list && in_sync_)
+            step_ = {.mode = Mode::watch, .version = last_version_};
+        break;
+    }
+    back_off(now, retry_after);
+}
+
+void Reflector::back_off(Time now, std::optional<Delay> at_least)
+{
+    if (failed_at_ && now - *failed_at_ >= healthy_after)
+        backoff_ = backoff_first;
+    failed_at_ = now;
+    auto jittered = Delay{static_cast<Delay::rep>(static_cast<double>(backoff_.count()) * (1.0 + random_()))};
+    step_.delay = std::max(jittered, at_least.value_or(Delay{0}));
+    backoff_ = std::min(backoff_ * 2, backoff_cap);
+}
+
+} // namespace naru::kube
