@@ -1,0 +1,232 @@
+"""The stage of one scenario: an agent's namespace with an uplink, an API server behind it, and what a scenario says about
+the two. Everything is made under a name of its own and removed at the end."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from apiserver import Authority, Cluster, Server, ServerTls
+from lab import lab as labs
+from lab import system
+from lab.agent import binaries
+
+from . import kubeconfig, objects
+from .agent import METRICS_PORT, Agent
+
+AGENT_IP, SERVER_IP, SECOND_IP, PORT = "10.77.0.1", "10.77.0.2", "10.77.0.3", 6443
+SERVER_NAMES = f"IP:{SERVER_IP},IP:{SECOND_IP},DNS:kubernetes.default.svc"
+TOKEN = "planted-token-4f1d9c7e"
+BUDGET = 10     # seconds for something to happen that has to
+FIRST_DELAY = (0.75, 2.6)   # 0.8 s times a random 1 to 2, and a busy machine
+
+
+class Pki:
+    """Made once: it costs a fraction of a second."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="naru-fake-pki-"))
+        self.numbers, self.lock = 0, threading.Lock()
+        self.ca = Authority(self.folder / "ca")
+        self.server = self.ca.issue("server", SERVER_NAMES)
+        self.client = self.ca.issue("agent")
+
+    def authority(self):
+        """Another one, unknown to the agent."""
+        with self.lock:
+            self.numbers += 1
+            return Authority(self.folder / f"other-{self.numbers}", f"other-ca-{self.numbers}")
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def prepare():
+    system.require_privileges()
+    system.mount_bpffs()
+    system.cgroup_root()
+    labs.sweep()
+
+
+class Rig:
+    def __init__(self, pki, stem, number):
+        self.pki = pki
+        self.id = f"{stem}{number}-{os.getpid()}"
+        prefix = f"naru-{self.id}"
+        self.netns, self.far_netns = f"{prefix}-n1", f"{prefix}-api"
+        self.folder = Path(tempfile.gettempdir(), prefix)
+        self.cgroup = system.cgroup_root() / prefix
+        self.token_file = self.folder / "token"
+        self.ca_file = self.folder / "ca.crt"
+        self.agent = Agent(binaries(), self.netns, self.cgroup, system.BPFFS / f"{prefix}-n1", self.folder)
+        self.cluster = Cluster()
+        self.servers = []
+        self.server = self.add_server()
+
+    def __enter__(self):
+        labs.down(self.id)
+        self.folder.mkdir(parents=True)
+        self.cgroup.mkdir()
+        for netns in (self.netns, self.far_netns):
+            system.ip("netns", "add", netns)
+            system.sysctl(netns, labs.LOOSE)
+        system.ip_batch(self.far_netns, ["link set lo up",
+                                         f"link add eth0 type veth peer name eth0 netns {self.netns}",
+                                         f"addr add {SERVER_IP}/24 dev eth0", f"addr add {SECOND_IP}/24 dev eth0",
+                                         "link set eth0 up"])
+        system.ip_batch(self.netns, ["link set lo up", f"addr add {AGENT_IP}/24 dev eth0", "link set eth0 up",
+                                     f"route add default via {SERVER_IP}"])
+        self.token_file.write_text(TOKEN)
+        shutil.copy(self.pki.ca.certificate, self.ca_file)
+        self.cluster.put(objects.node("n1", AGENT_IP), *objects.web(1), *objects.web(2))
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.agent.stop()
+        finally:
+            for server in self.servers:
+                server.stop()
+            labs.down(self.id)
+
+    def add_server(self, host=SERVER_IP):
+        """Another one over the same cluster."""
+        server = Server(self.cluster, ServerTls(*self.pki.server, self.pki.ca.certificate), host, PORT,
+                        lambda: system.inside(self.far_netns), {TOKEN})
+        self.servers.append(server)
+        return server
+
+    # The agent
+
+    def user(self):
+        return {"tokenFile": str(self.token_file)}
+
+    def kubeconfig(self, user=None, **cluster):
+        made = kubeconfig.document(self.server.url, self.ca_file, user or self.user(), **cluster)
+        return kubeconfig.write(self.folder / "kubeconfig", made)
+
+    def start_agent(self, *flags, user=None, **cluster):
+        self.flags = ("--kubeconfig", str(self.kubeconfig(user, **cluster)), *flags)
+        self.agent.start(*self.flags)
+
+    def restart_agent(self):
+        self.agent.stop()
+        self.agent.start(*self.flags)
+
+    def up(self, *flags, user=None, **cluster):
+        """A server that tells the truth and an agent that has heard it all."""
+        if not self.server.listener:
+            self.server.start()
+        self.start_agent(*flags, user=user, **cluster)
+        self.agent.wait_ready()
+        self.holds(lambda: self.agent.names() == {"web-1", "web-2"}, "the first Services are in the tables")
+        return self
+
+    # Statements
+
+    def holds(self, look, what, within=BUDGET):
+        """It may take a while to come true."""
+        return system.wait_until(look, within, what)
+
+    def mark(self):
+        """What is installed now, with generations: what was taken away and put back is not the same."""
+        self.cluster_settled()
+        return Mark(self)
+
+    def cluster_settled(self):
+        """No change of the tables for a moment: the last one of the scenario before has been carried out."""
+        before = None
+        for _ in range(40):
+            now = self.applied()
+            if now == before:
+                return
+            before = now
+            time.sleep(0.1)
+
+    def applied(self):
+        """Changes of the tables in the life of this agent."""
+        value = self.agent.metric("naru_sync_changes_total", outcome="applied")
+        assert value is not None, "/metrics tells no naru_sync_changes_total"
+        return value
+
+    def next_request(self, resource, after, within=BUDGET, **wanted):
+        """The first request for `resource` since `after`."""
+        def look():
+            found = self.server.asked(resource, after, **wanted)
+            return found[0] if found else None
+        try:
+            return self.holds(look, f"a request for {resource} {wanted or ''}".strip(), within)
+        except TimeoutError as why:
+            raise AssertionError(str(why)) from None
+
+    def watching(self, resource="services", server=None):
+        """The open watch of `resource`: its request."""
+        server = server or self.server
+        streams = self.holds(lambda: server.streams.of(resource), f"a watch of {resource} is open")
+        return streams[-1].exchange.request
+
+    def recovers(self, number=100):
+        """What happens in the cluster from now on arrives in the tables."""
+        made = objects.web(number)
+        self.cluster.put(*made)
+        name = made[0]["metadata"]["name"]
+        self.holds(lambda: self.agent.backends_of(name) == {f"10.244.{number}.1:8080", f"10.244.{number}.2:8080"},
+                   f"{name} is served", 40)
+
+    def counted(self, name, at_least=1, **labels):
+        """A counter of /metrics has got there."""
+        def look():
+            value = self.agent.metric(name, **labels)
+            return value is not None and value >= at_least
+        try:
+            self.holds(look, f"{name}{labels or ''} >= {at_least}")
+        except TimeoutError as why:
+            raise AssertionError(f"{why}; it is {self.agent.metric(name, **labels)}") from None
+
+    # The end of every scenario
+
+    def check_at_end(self):
+        """Whatever happened: the agent lives, says so, and has told no secret."""
+        if self.agent.process is None:
+            return
+        assert self.agent.alive, f"naru-agent ended with {self.agent.process.returncode}"
+        assert self.agent.get("/livez").status == 200, "/livez is not 200"
+        self.check_secrets()
+
+    def check_secrets(self):
+        shown = {"log": self.agent.log(), "/metrics": self.agent.metrics(),
+                 "/configz": self.agent.get("/configz", METRICS_PORT).body}
+        for where, text in shown.items():
+            for secret in ("planted-token", "PRIVATE KEY"):
+                assert secret not in text, f"{secret} in {where}"
+
+    def story(self):
+        asked = "\n".join(f"{request.at % 1000:8.3f} {request}" for request in self.server.requests[-15:])
+        return f"asked:\n{asked}\nagent:\n{self.agent.log(15)}"
+
+
+class Mark:
+    def __init__(self, rig):
+        self.rig, self.at = rig, time.monotonic()
+        self.tables = self._tables()
+        self.applied = self._applied()
+
+    def _tables(self):
+        return {verb: {str(row) for row in self.rig.agent.table(verb)} for verb in ("services", "backends")}
+
+    def _applied(self):
+        return self.rig.applied()
+
+    def unchanged(self):
+        """Not one row was written since."""
+        self.kept()
+        writes = self._applied() - self.applied
+        assert writes == 0, f"{writes:g} changes of the tables"
+
+    def kept(self):
+        """Every row is still there as it was; there may be more."""
+        now = self._tables()
+        for verb, rows in self.tables.items():
+            assert rows <= now[verb], f"lost from {verb}: {sorted(rows - now[verb])}"
