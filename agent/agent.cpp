@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "attachments.hpp"
@@ -19,6 +20,7 @@
 #include "logging.hpp"
 #include "loop.hpp"
 #include "serve/pages.hpp"
+#include "source/kube/source.hpp"
 #include "source/manifest/manifests.hpp"
 #include "status.hpp"
 #include "stop_signals.hpp"
@@ -41,7 +43,7 @@ constexpr auto audit_interval = 10s;
 class Agent {
 public:
     Agent(asio::io_context& io, Clock::time_point started, const Config& config, Datapath datapath, Maps maps,
-          Kernel kernel, Netlink netlink, Manifests manifests)
+          Kernel kernel, Netlink netlink, std::optional<Manifests> manifests)
         : config_{config}, started_{started}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
           kernel_{std::move(kernel)}, manifests_{std::move(manifests)},
           attachments_{datapath_, std::move(netlink), config.devices},
@@ -49,6 +51,10 @@ public:
                  [this](const Change& change) { return kernel_.apply(change); }},
                 initial_view(config)}
     {
+        if (config.access)
+            api_.emplace(io.get_executor(), *config.access,
+                         kube::SourceOptions{config.node_name, config.proxy_name, "naru/" NARU_VERSION},
+                         api_listener());
     }
 
     Result<> start();
@@ -59,9 +65,12 @@ private:
 
     void follow_changes();
     void serve_pages();
+    kube::Listener api_listener();
     void read_manifests();
+    void sources_listed();
     void follow_network();
     void gather_soon();
+    void gather_next();
     void gather();
     void step();
     void tell(const SyncReport& report);
@@ -73,6 +82,8 @@ private:
         auto metrics = metrics_of(sync_, attachments_, last_sync_);
         add_tables(metrics, kernel_, last_sweep_.tombstones, maps_);
         metrics.attachments = datapath_.attachments();
+        if (api_)
+            add_watches(metrics, *api_);
         return metrics;
     }
 
@@ -84,16 +95,19 @@ private:
     Datapath datapath_;
     Maps maps_;
     Kernel kernel_;
-    Manifests manifests_;
+    std::optional<Manifests> manifests_;
     Attachments attachments_;
     Sync sync_;
+    std::optional<kube::Source> api_;
     std::vector<HttpServer> servers_;
     std::optional<std::chrono::system_clock::time_point> last_sync_;
     SweepResult last_sweep_;
     std::string told_sweep_;
+    bool listed_ = false; ///< every source has told all it knows, once
     bool manifests_changed_ = false;
     bool network_changed_ = false;
     bool gathering_soon_ = false;
+    bool gathering_next_ = false;
     bool told_ready_ = false;
     bool told_stand_in_ = false;
 };
@@ -104,6 +118,7 @@ NodeView Agent::initial_view(const Config& config)
     view.node.name = config.node_name;
     view.node_ports = config.node_ports;
     view.external_ips = config.external_ips;
+    view.proxy_name = config.proxy_name;
     return view;
 }
 
@@ -116,17 +131,23 @@ std::vector<Address> Agent::node_addresses() const
 
 Result<> Agent::start()
 {
-    read_manifests(); // which devices are uplinks depends on the Node object
+    if (manifests_) { // which devices are uplinks depends on the Node object
+        read_manifests();
+        listed_ = true;
+    }
     if (auto attached = attachments_.start(node_addresses()); !attached)
         return attached;
     follow_network();
     for (const auto& each : datapath_.attachments())
         log(Level::debug, "attached", {{"hook", each.hook}, {"device", each.device}, {"mode", each.mode}});
-    sync_.settle();
+    if (listed_)
+        sync_.settle();
     step();
 
     follow_changes();
     serve_pages();
+    if (api_)
+        api_->start();
     return {};
 }
 
@@ -135,11 +156,12 @@ void Agent::follow_changes()
     const auto start = [this](asio::awaitable<void> loop) {
         asio::co_spawn(io_, std::move(loop), asio::detached);
     };
-    start(watch(manifests_.event_fd(), [this] {
-        manifests_.drain();
-        manifests_changed_ = true;
-        gather_soon();
-    }));
+    if (manifests_)
+        start(watch(manifests_->event_fd(), [this] {
+            manifests_->drain();
+            manifests_changed_ = true;
+            gather_soon();
+        }));
     start(watch(attachments_.event_fd(), [this] {
         network_changed_ |= attachments_.drain();
         gather_soon();
@@ -164,17 +186,54 @@ void Agent::serve_pages()
 void Agent::read_manifests()
 {
     std::vector<Complaint> complaints;
-    sync_.replace(manifests_.read(complaints));
+    sync_.replace(manifests_->read(complaints));
     for (const auto& each : complaints)
         log(each.skipped ? Level::info : Level::warning, each.text());
+}
+
+kube::Listener Agent::api_listener()
+{
+    return {
+        .change =
+            [this](const std::function<void(Store&)>& edit) {
+                const auto node = sync_.view().node;
+                sync_.change(edit);
+                network_changed_ |= node != sync_.view().node;
+                gather_next();
+            },
+        .listed = [this] { sources_listed(); },
+        .disconnected =
+            [](kube::Resource resource, const std::string& why) {
+                log(Level::warning, "the API server cannot be followed, what is installed stays: " + why,
+                    {{"resource", std::string{kube::name_of(resource)}}});
+            },
+        .connected =
+            [](kube::Resource resource) {
+                log(Level::info, "following the API server",
+                    {{"resource", std::string{kube::name_of(resource)}}});
+            },
+    };
+}
+
+/// From now on what is wanted is known: what no source wants may go.
+void Agent::sources_listed()
+{
+    listed_ = true;
+    network_changed_ = true;
+    sync_.settle();
+    gather_next();
 }
 
 /// What Services depend on besides their own objects, after the devices or the Node object have changed.
 void Agent::follow_network()
 {
     sync_.set_interface_addresses(reachable_addresses(attachments_.network()));
+    if (!listed_)
+        return; // an earlier run knew the Node better than the devices do
     if (!sync_.has_node()) {
-        sync_.set_fallback_node(stand_in(config_.node_name, attachments_.network(), attachments_.devices()));
+        auto node = stand_in(config_.node_name, attachments_.network(), attachments_.devices());
+        node.eligible = !api_; // an API server would know it
+        sync_.set_fallback_node(std::move(node));
         if (!std::exchange(told_stand_in_, true))
             log(Level::info,
                 "no Node object of this name: the addresses of the uplinks stand in for it, no zone",
@@ -186,6 +245,13 @@ void Agent::follow_network()
             slot = &address;
     if (auto written = kernel_.set_primary(primary[0], primary[1]); !written)
         log(Level::warning, written.error().message());
+}
+
+/// Behind what is already in the loop's queue: the events of one read become one step, and none waits.
+void Agent::gather_next()
+{
+    if (!std::exchange(gathering_next_, true))
+        asio::post(io_, [this] { gather(); });
 }
 
 void Agent::gather_soon()
@@ -200,6 +266,7 @@ void Agent::gather_soon()
 void Agent::gather()
 {
     gathering_soon_ = false;
+    gathering_next_ = false;
     if (std::exchange(manifests_changed_, false)) {
         const auto before = sync_.view().node;
         read_manifests();
@@ -284,9 +351,13 @@ Result<> run_agent(const Config& config)
     const StopSignals signals{[&io] { io.stop(); }};
     log(Level::info, "naru-agent " NARU_VERSION,
         {{"kernel", kernel_release()}, {"node", config.node_name}, {"config", to_json(config)}});
-    auto manifests = Manifests::open(config.manifests, config.node_name);
-    if (!manifests)
-        return std::unexpected{manifests.error()};
+    std::optional<Manifests> manifests;
+    if (!config.manifests.empty()) {
+        auto opened = Manifests::open(config.manifests, config.node_name);
+        if (!opened)
+            return std::unexpected{opened.error()};
+        manifests = std::move(*opened);
+    }
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected{netlink.error()};
@@ -319,7 +390,7 @@ Result<> run_agent(const Config& config)
                 std::move(*flows),
                 std::move(*kernel),
                 std::move(*netlink),
-                std::move(*manifests)};
+                std::move(manifests)};
     if (auto able = agent.start(); !able)
         return able;
     io.run();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <deque>
 #include <fstream>
 #include <functional>
@@ -76,6 +77,10 @@ public:
         auto& datapath = config_.datapath;
         add("--manifests", "DIR", "folder of Kubernetes YAML: what to serve",
             into(config_.manifests, folder));
+        add("--kubeconfig", "FILE", "how to reach the API server [the service account, in a pod]",
+            into(kubeconfig_, file));
+        add("--kubernetes-api", "URLS", "API servers instead of those named there, tried in order",
+            into(api_servers_, flags::api_servers), true);
         add("--hostname-override", "NAME", "name of this node [host name]",
             into(config_.node_name, flags::node_name));
         add("--bpf-path", "DIR", "where maps, programs and links are pinned [/sys/fs/bpf/naru]",
@@ -91,6 +96,8 @@ public:
         add("--nodeport-addresses", "LIST",
             "CIDRs, primary, localhost, all: where nodePorts answer [primary]",
             into(config_.node_ports, flags::node_port_addresses), true);
+        add("--service-proxy-name", "NAME", "serve Services with this label value [those without the label]",
+            into(config_.proxy_name, flags::label_value));
         add("--healthz-bind-address", "ADDRESS", "/livez, /healthz and /readyz; empty: off [0.0.0.0:10256]",
             into(config_.healthz, flags::bind_address));
         add("--metrics-bind-address", "ADDRESS",
@@ -135,6 +142,13 @@ private:
         return path{value};
     }
 
+    static Result<path> file(std::string_view value)
+    {
+        if (value.empty())
+            return error("the name of a file is missing");
+        return path{value};
+    }
+
     void add(const char* names, const char* placeholder, const char* help,
              std::function<Result<>(std::string_view)> take, bool list = false)
     {
@@ -173,8 +187,8 @@ private:
     /// What no flag can say alone.
     Result<> check()
     {
-        if (config_.manifests.empty() && !config_.cleanup)
-            return error("no source of Services: give --manifests DIR");
+        if (auto found = find_source(); !found)
+            return found;
         if (auto usable = flags::usable_pin_path(config_.datapath.bpf_path, bpffs_mounts()); !usable)
             return error("--bpf-path: " + usable.error().message());
         if (config_.node_name.empty()) {
@@ -184,6 +198,31 @@ private:
                              " (it is the host name): give --hostname-override NAME");
             config_.node_name = *name;
         }
+        return {};
+    }
+
+    /// Exactly one source: a folder, a kubeconfig, or the service account of a pod.
+    Result<> find_source()
+    {
+        if (config_.cleanup)
+            return {};
+        if (!config_.manifests.empty()) {
+            if (!kubeconfig_.empty() || !api_servers_.empty())
+                return error("--manifests and an API server are two sources: give one of them");
+            return {};
+        }
+        if (kubeconfig_.empty() && !kube::in_cluster())
+            return error("no source of Services: give --kubeconfig FILE or --manifests DIR");
+        auto access = kubeconfig_.empty() ? kube::in_cluster_access(std::getenv("KUBERNETES_SERVICE_HOST"),
+                                                                    std::getenv("KUBERNETES_SERVICE_PORT"))
+                                          : kube::read_kubeconfig(kubeconfig_);
+        if (!access)
+            return std::unexpected{access.error()};
+        if (!api_servers_.empty())
+            access->servers = api_servers_;
+        if (access->servers.empty())
+            return error("no API server is known: give --kubernetes-api URL");
+        config_.access = std::move(*access);
         return {};
     }
 
@@ -209,6 +248,8 @@ private:
 
     CLI::App app_{"Service load balancer for Kubernetes nodes"};
     Config config_;
+    path kubeconfig_;
+    std::vector<kube::Url> api_servers_;
     bool version_ = false;
     std::deque<Flag> flags_; ///< CLI11 keeps references
 };

@@ -9,6 +9,7 @@
 #include "datapath/options.hpp"
 #include "model/node.hpp"
 #include "model/result.hpp"
+#include "source/kube/access.hpp"
 
 namespace naru {
 
@@ -18,12 +19,14 @@ struct BindAddress {
 };
 
 struct Config {
-    std::filesystem::path manifests;
+    std::filesystem::path manifests;    ///< empty: the API server is the source
+    std::optional<kube::Access> access; ///< how to reach it; absent with manifests and for --cleanup
     std::string node_name;
     DatapathOptions datapath;
     std::optional<std::set<std::string>> devices; ///< absent: auto
     ExternalIps external_ips;
     NodePortAddresses node_ports;
+    std::string proxy_name; ///< own service-proxy-name; empty: the default proxy
     BindAddress healthz{"0.0.0.0", 10256};
     BindAddress metrics{"127.0.0.1", 10249};
     bool cleanup = false;
@@ -38,8 +41,8 @@ struct CommandLine {
     std::string output;
 };
 
-/// Never exits, never prints. Bad flags give exit code 2 and one line that names the flag, what is wrong, and the
-/// nearest known flag when it is unknown.
+/// Never exits, never prints. Bad flags give exit code 2 and one line that names the flag, what is wrong, and
+/// the nearest known flag when it is unknown.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 } // namespace naru

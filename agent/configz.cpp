@@ -60,6 +60,16 @@ std::string text(const BindAddress& at)
     return v4 ? fmt::format("{}:{}", at.host, at.port) : fmt::format("[{}]:{}", at.host, at.port);
 }
 
+/// Never more than the servers: the rest of it is secret.
+std::string servers(const std::optional<kube::Access>& access)
+{
+    std::vector<std::string> words;
+    if (access)
+        for (const auto& each : access->servers)
+            words.push_back(each.text());
+    return joined(words);
+}
+
 } // namespace
 
 std::string to_json(const Config& config)
@@ -67,6 +77,8 @@ std::string to_json(const Config& config)
     const auto& datapath = config.datapath;
     const std::vector<std::pair<std::string, std::string>> texts{
         {"manifests", config.manifests.string()},
+        {"kubernetes-api", servers(config.access)},
+        {"service-proxy-name", config.proxy_name},
         {"hostname-override", config.node_name},
         {"bpf-path", datapath.bpf_path.string()},
         {"cgroup-path", datapath.cgroup_path.string()},

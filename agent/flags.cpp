@@ -148,6 +148,31 @@ Result<BindAddress> bind_address(std::string_view value)
     return BindAddress{std::string{host}, *port};
 }
 
+Result<std::vector<kube::Url>> api_servers(std::string_view value)
+{
+    std::vector<kube::Url> out;
+    for (auto word : split(value)) {
+        auto url = kube::Url::parse(word);
+        if (!url)
+            return error(fmt::format("\"{}\" is no URL such as https://10.0.0.1:6443", word));
+        out.push_back(std::move(*url));
+    }
+    return out;
+}
+
+Result<std::string> label_value(std::string_view value)
+{
+    const auto text = trimmed(value);
+    const auto is_edge = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
+    const auto fits = [&](char c) { return is_edge(c) || c == '-' || c == '_' || c == '.'; };
+    if (text.empty() || text.size() > 63 || !is_edge(text.front()) || !is_edge(text.back()) ||
+        !std::ranges::all_of(text, fits))
+        return error(fmt::format("\"{}\" is no value a label may have", value));
+    return std::string{text};
+}
+
 Result<int> verbosity(std::string_view value)
 {
     auto level = whole_number<int>(value);

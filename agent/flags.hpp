@@ -18,6 +18,8 @@ Result<ExternalIps> external_ips(std::string_view value);
 Result<NodePortAddresses> node_port_addresses(std::string_view value);
 Result<SocketLb> socket_lb(std::string_view value);
 Result<BindAddress> bind_address(std::string_view value); ///< empty: do not listen
+Result<std::vector<kube::Url>> api_servers(std::string_view value);
+Result<std::string> label_value(std::string_view value); ///< as a label may have it, not empty
 Result<int> verbosity(std::string_view value);
 Result<bool> log_json(std::string_view value);
 Result<std::filesystem::path> absolute_path(std::string_view value); ///< normal, without a slash at the end

@@ -41,6 +41,20 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
     return metrics;
 }
 
+void add_watches(Metrics& metrics, const kube::Source& source)
+{
+    for (const auto resource : kube::Source::resources) {
+        const auto& stats = source.stats(resource);
+        metrics.watches.push_back({.resource = std::string{kube::name_of(resource)},
+                                   .connected = stats.connected,
+                                   .lists = stats.lists,
+                                   .restarts = stats.restarts,
+                                   .failures = stats.failures,
+                                   .events = stats.events,
+                                   .rejected = stats.rejected});
+    }
+}
+
 void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps)
 {
     const auto& installed = kernel.installed();

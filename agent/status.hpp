@@ -9,6 +9,7 @@
 #include "datapath/kernel.hpp"
 #include "serve/health.hpp"
 #include "serve/metrics.hpp"
+#include "source/kube/source.hpp"
 #include "sync.hpp"
 
 namespace naru {
@@ -21,6 +22,9 @@ Health health_of(const Sync& sync, const Attachments& attachments,
 /// Without tables, counters and attachments.
 Metrics metrics_of(const Sync& sync, const Attachments& attachments,
                    std::optional<WallClock::time_point> last_sync);
+
+/// Adds how well the API server is followed.
+void add_watches(Metrics& metrics, const kube::Source& source);
 
 /// Adds how full the agent's own maps are, and what the programs counted.
 void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps);

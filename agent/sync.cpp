@@ -68,14 +68,19 @@ void Sync::set_view(NodeView view)
     store_.mark_all();
 }
 
-void Sync::replace(Snapshot snapshot)
+void Sync::change(const std::function<void(Store&)>& edit)
 {
-    store_.replace(std::move(snapshot));
-    if (!store_.node())
+    edit(store_);
+    if (!store_.node() || *store_.node() == view_.node)
         return;
     auto view = view_;
     view.node = *store_.node();
     set_view(std::move(view));
+}
+
+void Sync::replace(Snapshot snapshot)
+{
+    change([&](Store& store) { store.replace(std::move(snapshot)); });
 }
 
 void Sync::set_fallback_node(Node node)

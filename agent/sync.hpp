@@ -46,6 +46,8 @@ public:
 
     Sync(Installer installer, NodeView view, Capacity capacity = {});
 
+    /// A source's way to the objects: what `edit` does to them is carried out by the next step.
+    void change(const std::function<void(Store&)>& edit);
     /// The objects are now exactly these. An absent Node keeps the last one.
     void replace(Snapshot snapshot);
     /// What stands in for the Node object until there is one.

@@ -73,16 +73,26 @@ void Store::erase_slice(const ObjectKey& key)
         mark(node.mapped());
 }
 
+void Store::replace_services(std::map<ObjectKey, Service> services)
+{
+    for (const auto& key : missing(services_, services))
+        erase_service(key);
+    for (auto& [_, service] : services)
+        put(std::move(service));
+}
+
+void Store::replace_slices(std::map<ObjectKey, EndpointSlice> slices)
+{
+    for (const auto& key : missing(service_of_, slices))
+        erase_slice(key);
+    for (auto& [_, slice] : slices)
+        put(std::move(slice));
+}
+
 void Store::replace(Snapshot snapshot)
 {
-    for (const auto& key : missing(services_, snapshot.services))
-        erase_service(key);
-    for (const auto& key : missing(service_of_, snapshot.slices))
-        erase_slice(key);
-    for (auto& [_, service] : snapshot.services)
-        put(std::move(service));
-    for (auto& [_, slice] : snapshot.slices)
-        put(std::move(slice));
+    replace_services(std::move(snapshot.services));
+    replace_slices(std::move(snapshot.slices));
     if (snapshot.node)
         put(std::move(*snapshot.node));
 }

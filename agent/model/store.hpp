@@ -28,7 +28,10 @@ public:
     void erase_service(const ObjectKey& key);
     void erase_slice(const ObjectKey& key);
 
-    /// Becomes exactly `snapshot`; only what differs becomes dirty. An absent node keeps the last one.
+    // The objects of a kind become exactly these; only what differs becomes dirty.
+    void replace_services(std::map<ObjectKey, Service> services);
+    void replace_slices(std::map<ObjectKey, EndpointSlice> slices);
+    /// All of them. An absent node keeps the last one.
     void replace(Snapshot snapshot);
 
     const Service* service(const ObjectKey& key) const;

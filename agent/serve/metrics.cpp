@@ -114,6 +114,27 @@ void add_sync(const Metrics& all, std::vector<MetricFamily>& out)
                       .add(number(sync.refused)));
 }
 
+void add_watches(const Metrics& all, std::vector<MetricFamily>& out)
+{
+    if (all.watches.empty())
+        return;
+    out.push_back(gauge("naru_apiserver_connected", "1 while every resource is followed at an API server.")
+                      .add(std::ranges::all_of(all.watches, &WatchUse::connected)));
+    const auto each = [&](const char* name, const char* help, std::uint64_t WatchUse::*value) {
+        auto family = counter(name, help);
+        for (const auto& watch : all.watches)
+            family.add(number(watch.*value), {{"resource", watch.resource}});
+        out.push_back(family);
+    };
+    each("naru_watch_lists_total", "Complete sets of objects received.", &WatchUse::lists);
+    each("naru_watch_restarts_total", "Exchanges with an API server that followed another one.",
+         &WatchUse::restarts);
+    each("naru_watch_failures_total", "Exchanges that failed or were refused.", &WatchUse::failures);
+    each("naru_watch_events_total", "Events received, bookmarks included.", &WatchUse::events);
+    each("naru_objects_rejected_total", "Objects left out: not decodable, or of another kind.",
+         &WatchUse::rejected);
+}
+
 void add_datapath(const Metrics& all, std::vector<MetricFamily>& out)
 {
     auto programs = gauge("naru_program_info", "A program on its hook; the value is 1.");
@@ -160,6 +181,7 @@ std::string prometheus_text(const Metrics& metrics)
 {
     std::vector<MetricFamily> families;
     add_sync(metrics, families);
+    add_watches(metrics, families);
     add_datapath(metrics, families);
     add_counters(metrics, families);
     std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });

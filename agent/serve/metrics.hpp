@@ -18,6 +18,13 @@ struct MapUse {
     std::size_t capacity = 0;
 };
 
+/// One resource of an API server, as its watch counts.
+struct WatchUse {
+    std::string resource; ///< "services"
+    bool connected = false;
+    std::uint64_t lists = 0, restarts = 0, failures = 0, events = 0, rejected = 0;
+};
+
 struct Metrics {
     std::string version;
     SyncStats sync;
@@ -26,6 +33,7 @@ struct Metrics {
     std::vector<Attachment> attachments;
     std::size_t hooks_missing = 0;
     std::vector<MapUse> maps;
+    std::vector<WatchUse> watches; ///< none when manifests are the source
     std::vector<ReasonCount> counters;
 };
 

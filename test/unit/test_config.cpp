@@ -1,6 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "config.hpp"
@@ -113,9 +117,36 @@ TEST_CASE("of a repeated flag the last counts, of a repeated list all do")
 
 TEST_CASE("without a source there is nothing to do but clean up")
 {
-    CHECK(refusal({}) == "naru-agent: no source of Services: give --manifests DIR\n");
+    CHECK(refusal({}) == "naru-agent: no source of Services: give --kubeconfig FILE or --manifests DIR\n");
     CHECK(refusal({"--manifests="}) == "naru-agent: --manifests: the name of a folder is missing\n");
     CHECK(config({"--cleanup"}).cleanup);
+}
+
+TEST_CASE("a folder and an API server are two sources")
+{
+    const auto two = "naru-agent: --manifests and an API server are two sources: give one of them\n";
+    CHECK(refusal({"--manifests", "/m", "--kubeconfig", "x"}) == two);
+    CHECK(refusal({"--manifests", "/m", "--kubernetes-api", "https://10.0.0.1:6443"}) == two);
+}
+
+TEST_CASE("a kubeconfig is read at once, and other servers may take the place of its own")
+{
+    const auto file = std::filesystem::temp_directory_path() / ("naru-config-" + std::to_string(::getpid()));
+    std::ofstream{file} << "current-context: a\n"
+                           "contexts: [{name: a, context: {cluster: b, user: c}}]\n"
+                           "clusters: [{name: b, cluster: {server: \"https://10.0.0.9:6443\"}}]\n"
+                           "users: [{name: c, user: {token: secret}}]\n";
+    const auto name = file.string();
+    auto plain = config({"--kubeconfig", name.c_str()});
+    REQUIRE(plain.access);
+    CHECK(plain.access->servers.front().text() == "https://10.0.0.9:6443");
+    auto others =
+        config({"--kubeconfig", name.c_str(), "--kubernetes-api=https://10.0.0.1:6443,https://[fd00::1]"});
+    REQUIRE(others.access);
+    CHECK(others.access->servers.size() == 2);
+    CHECK(others.access->servers.back().text() == "https://[fd00::1]:443");
+    std::filesystem::remove(file);
+    CHECK(refusal({"--kubeconfig", name.c_str()}).contains("No such file"));
 }
 
 TEST_CASE("an unknown flag is answered with the nearest one")
@@ -124,8 +155,8 @@ TEST_CASE("an unknown flag is answered with the nearest one")
           "naru-agent: there is no flag --manifest; did you mean --manifests?\n");
     CHECK(refusal({"--manifests", "/m", "--hostname-overide", "x"}) ==
           "naru-agent: there is no flag --hostname-overide; did you mean --hostname-override?\n");
-    CHECK(refusal({"--manifests", "/m", "--kubeconfig", "x"}) ==
-          "naru-agent: there is no flag --kubeconfig; --help lists them\n");
+    CHECK(refusal({"--manifests", "/m", "--nothing-like-it", "x"}) ==
+          "naru-agent: there is no flag --nothing-like-it; --help lists them\n");
     CHECK(refusal({"--manifests", "/m", "extra\n"}) == "naru-agent: \"extra\\x0a\" belongs to no flag\n");
 }
 

@@ -10,12 +10,24 @@ TEST_CASE("the defaults read as the flags are written")
     Config config;
     config.manifests = "/etc/naru";
     config.node_name = "n1";
-    CHECK(
-        to_json(config) ==
-        R"({"manifests":"/etc/naru","hostname-override":"n1","bpf-path":"/sys/fs/bpf/naru","cgroup-path":"",)"
-        R"("devices":"auto","external-ips":"on","nodeport-addresses":"primary","socket-lb":"all",)"
-        R"("healthz-bind-address":"0.0.0.0:10256","metrics-bind-address":"127.0.0.1:10249",)"
-        R"("logging-format":"text","v":2,"seed":1851880053,"arena-bytes":67108864})");
+    CHECK(to_json(config) ==
+          R"({"manifests":"/etc/naru","kubernetes-api":"","service-proxy-name":"","hostname-override":"n1",)"
+          R"("bpf-path":"/sys/fs/bpf/naru","cgroup-path":"",)"
+          R"("devices":"auto","external-ips":"on","nodeport-addresses":"primary","socket-lb":"all",)"
+          R"("healthz-bind-address":"0.0.0.0:10256","metrics-bind-address":"127.0.0.1:10249",)"
+          R"("logging-format":"text","v":2,"seed":1851880053,"arena-bytes":67108864})");
+}
+
+TEST_CASE("of the way to the API server only the servers are shown")
+{
+    Config config;
+    config.access = kube::Access{};
+    config.access->servers = {*kube::Url::parse("https://10.0.0.1:6443"), *kube::Url::parse("https://api")};
+    config.access->token = kube::Token{std::string{"planted-secret"}};
+    config.access->client_key.text = "planted-secret";
+    const auto json = to_json(config);
+    CHECK_THAT(json, Catch::Contains(R"("kubernetes-api":"https://10.0.0.1:6443,https://api:443")"));
+    CHECK_FALSE(json.contains("planted-secret"));
 }
 
 TEST_CASE("lists and other choices read as they were given")

@@ -24,6 +24,23 @@ TEST_CASE("node names are trimmed and in lower case")
     CHECK(refused(flags::node_name(std::string(254, 'a')), "no node name"));
 }
 
+TEST_CASE("API servers are a list of URLs")
+{
+    const auto urls = flags::api_servers("https://10.0.0.1:6443, https://[fd00::1]").value();
+    CHECK(urls.size() == 2);
+    CHECK(urls.back().text() == "https://[fd00::1]:443");
+    for (const char* wrong : {"", "10.0.0.1:6443", "https://a,", "ftp://a"})
+        CHECK(refused(flags::api_servers(wrong), "no URL such as"));
+}
+
+TEST_CASE("a proxy name is what a label may have as its value")
+{
+    CHECK(flags::label_value("other.proxy_1") == "other.proxy_1");
+    for (const char* wrong : {"", "-a", "a-", "a b", "a/b"})
+        CHECK(refused(flags::label_value(wrong), "no value a label may have"));
+    CHECK(refused(flags::label_value(std::string(64, 'a')), "no value a label may have"));
+}
+
 TEST_CASE("devices are found by themselves or listed")
 {
     using Names = std::set<std::string>;

@@ -24,8 +24,8 @@ Reflector in_sync(const std::string& version)
 {
     auto r = reflector();
     r.opened(start);
-    r.event(Type::added, "3", false, start);
-    r.event(Type::bookmark, version, true, start);
+    r.event(Type::added, "3", false);
+    r.event(Type::bookmark, version, true);
     return r;
 }
 
@@ -51,20 +51,20 @@ TEST_CASE("initial objects are collected, and the end bookmark makes them the st
     auto r = reflector();
     r.opened(start);
     CHECK(r.collecting());
-    CHECK(r.event(Type::added, "9", false, start) == Effect::collect);
-    CHECK(r.event(Type::bookmark, "10", false, start) == Effect::none);
+    CHECK(r.event(Type::added, "9", false) == Effect::collect);
+    CHECK(r.event(Type::bookmark, "10", false) == Effect::none);
     CHECK(r.collecting());
-    CHECK(r.event(Type::bookmark, "12", true, start) == Effect::replace);
+    CHECK(r.event(Type::bookmark, "12", true) == Effect::replace);
     CHECK_FALSE(r.collecting());
-    CHECK(r.event(Type::modified, "13", false, start) == Effect::apply);
-    CHECK(r.event(Type::deleted, "14", false, start) == Effect::apply);
-    CHECK(r.event(Type::bookmark, "20", false, start) == Effect::none);
+    CHECK(r.event(Type::modified, "13", false) == Effect::apply);
+    CHECK(r.event(Type::deleted, "14", false) == Effect::apply);
+    CHECK(r.event(Type::bookmark, "20", false) == Effect::none);
 }
 
 TEST_CASE("a stream that ends as announced is opened again at once from the last version")
 {
     auto r = in_sync("12");
-    r.event(Type::modified, "15", false, start);
+    r.event(Type::modified, "15", false);
     r.ended(start + 300s);
     CHECK(r.next() == Reflector::Step{.mode = Mode::watch, .version = "15"});
 }
@@ -72,7 +72,7 @@ TEST_CASE("a stream that ends as announced is opened again at once from the last
 TEST_CASE("a bookmark moves the version")
 {
     auto r = in_sync("12");
-    r.event(Type::bookmark, "99", false, start);
+    r.event(Type::bookmark, "99", false);
     r.ended(start + 300s);
     CHECK(r.next().version == "99");
 }
@@ -81,7 +81,7 @@ TEST_CASE("the versions of initial objects are never remembered")
 {
     auto r = reflector();
     r.opened(start);
-    r.event(Type::added, "9", false, start);
+    r.event(Type::added, "9", false);
     r.failed(Failure::transport, start);
     CHECK(r.next() == Reflector::Step{.mode = Mode::watch_list, .delay = 800ms});
 }
@@ -171,7 +171,7 @@ TEST_CASE("a server that does not know initial events is listed and then watched
     CHECK(r.next() == Reflector::Step{.mode = Mode::watch, .version = "40"});
     CHECK_FALSE(r.collecting());
     r.opened(start);
-    CHECK(r.event(Type::added, "41", false, start) == Effect::apply);
+    CHECK(r.event(Type::added, "41", false) == Effect::apply);
     r.failed(Failure::gone, start + 1s);
     CHECK(r.next() == Reflector::Step{.mode = Mode::list, .version = "41"});
 }
@@ -198,7 +198,7 @@ TEST_CASE("an initial set that does not complete falls back to a list")
 {
     auto r = reflector();
     r.opened(start);
-    r.event(Type::added, "9", false, start);
+    r.event(Type::added, "9", false);
     r.failed(Failure::stalled, start + 30s);
     CHECK(r.next() == Reflector::Step{.mode = Mode::list, .version = "0", .delay = 800ms});
 
@@ -236,7 +236,7 @@ TEST_CASE("a stream that cannot be understood is read from the beginning again")
 TEST_CASE("an object without a version does not move the version")
 {
     auto r = in_sync("12");
-    CHECK(r.event(Type::modified, "", false, start) == Effect::apply);
+    CHECK(r.event(Type::modified, "", false) == Effect::apply);
     r.ended(start + 300s);
     CHECK(r.next().version == "12");
 }

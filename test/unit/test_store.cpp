@@ -50,6 +50,17 @@ TEST_CASE("a replayed or unknown event changes nothing", "[store]")
     CHECK(dirty(store).empty());
 }
 
+TEST_CASE("a complete set of one kind leaves the other kinds alone")
+{
+    auto store = clean();
+    store.replace_services({{{"shop", "web"}, service("web")}});
+    CHECK(dirty(store) == "db");
+    CHECK(store.slices_of({"shop", "web"}).size() == 1);
+    store.replace_slices({});
+    CHECK(dirty(store) == "web");
+    CHECK(store.services().size() == 1);
+}
+
 TEST_CASE("a slice that moves to another Service makes both dirty", "[store]")
 {
     auto store = clean();

@@ -1,5 +1,6 @@
 #include "access.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <sstream>
@@ -102,12 +103,17 @@ std::string Url::text() const
 
 Result<std::string> Pem::read() const { return text.empty() ? read_file(file) : Result<std::string>{text}; }
 
+bool Token::usable(std::string_view text)
+{
+    return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
 const std::string& Token::value(Time now)
 {
     if (file_.empty() || (read_at_ && now - *read_at_ < read_again_after))
         return current_;
     if (auto text = read_file(file_)) {
-        if (auto token = trimmed(*text); !token.empty())
+        if (auto token = trimmed(*text); usable(token))
             current_ = std::move(token);
     }
     read_at_ = now;

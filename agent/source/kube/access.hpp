@@ -41,6 +41,7 @@ public:
     using Time = std::chrono::steady_clock::time_point;
 
     Token() = default;
+    static bool usable(std::string_view text); ///< printable, one word: it becomes part of a header
     explicit Token(std::string fixed) : current_{std::move(fixed)} {}
     explicit Token(std::filesystem::path file) : file_{std::move(file)} {}
 

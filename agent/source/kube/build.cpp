@@ -2,6 +2,29 @@
 
 namespace naru::kube {
 
+std::optional<Encoding> encoding_of(std::string_view content_type)
+{
+    const auto type = content_type.substr(0, content_type.find(';'));
+    if (type == protobuf_type)
+        return Encoding::protobuf;
+    if (type == json_type)
+        return Encoding::json;
+    return std::nullopt;
+}
+
+std::string_view name_of(Resource resource)
+{
+    switch (resource) {
+    case Resource::services:
+        return "services";
+    case Resource::endpoint_slices:
+        return "endpointslices";
+    case Resource::nodes:
+        return "nodes";
+    }
+    std::unreachable();
+}
+
 std::string_view kind_of(Resource resource)
 {
     switch (resource) {

@@ -25,7 +25,6 @@ using asio::ip::tcp;
 namespace {
 
 constexpr std::uint32_t header_limit = 64 << 10;
-constexpr std::uint64_t body_limit = 512ULL << 20;
 
 // Half-open links are found without any help of HTTP/1.1: silence in about 45 s, unacknowledged data in 15 s.
 constexpr int keepalive_idle_sec = 30;
@@ -133,7 +132,7 @@ asio::awaitable<Result<Head>> exchange(Stream& stream, http::request<http::strin
     beast::flat_buffer buffer;
     http::response_parser<http::buffer_body> parser;
     parser.header_limit(header_limit);
-    parser.body_limit(body_limit);
+    parser.body_limit(boost::none); // a stream has no end; the receiver bounds what it keeps
     if (auto [code, read] = co_await http::async_read_header(stream, buffer, parser, token); code)
         co_return failed("read answer", code);
     Head head = to_head(parser.get().base());

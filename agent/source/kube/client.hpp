@@ -24,8 +24,8 @@ struct Request {
 
 struct Head {
     unsigned status = 0;
-    std::string content_type;
-    std::optional<std::chrono::milliseconds> retry_after;
+    std::string content_type{};
+    std::optional<std::chrono::milliseconds> retry_after{};
 };
 
 /// What the caller does with an answer as it arrives.

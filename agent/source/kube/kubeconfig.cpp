@@ -94,8 +94,10 @@ Result<> read_user(const Value& user, const std::filesystem::path& folder, Acces
     access.client_key = std::move(*key);
     if (auto file = text(user, "tokenFile"); !file.empty())
         access.token = Token{folder / file};
-    else if (auto token = text(user, "token"); !token.empty())
+    else if (auto token = text(user, "token"); Token::usable(token))
         access.token = Token{token};
+    else if (!token.empty())
+        return error("token holds white space or control characters");
     return {};
 }
 

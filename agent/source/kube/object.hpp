@@ -20,13 +20,19 @@ using Object = std::variant<Service, EndpointSlice, Node>;
 
 enum class Resource { services, endpoint_slices, nodes };
 
+std::string_view name_of(Resource resource); ///< as in a path: "endpointslices"
+
+inline constexpr std::string_view protobuf_type = "application/vnd.kubernetes.protobuf";
+inline constexpr std::string_view json_type = "application/json";
+std::optional<Encoding> encoding_of(std::string_view content_type); ///< none: of no use
+
 /// meta/v1 Status, of an ERROR event or an answer other than 200.
 struct Status {
     int code = 0;
-    std::string reason; ///< "Expired", "Gone", ...
-    std::string message;
+    std::string reason{}; ///< "Expired", "Gone", ...
+    std::string message{};
     bool version_too_large = false;
-    std::optional<int> retry_after_sec;
+    std::optional<int> retry_after_sec{};
 
     friend bool operator==(const Status&, const Status&) = default;
 };

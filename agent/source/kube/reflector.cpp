@@ -25,7 +25,7 @@ void Reflector::start_over(std::string version)
         step_.version = "0";
 }
 
-Reflector::Effect Reflector::event(EventType type, const std::string& version, bool initial_events_end, Time)
+Reflector::Effect Reflector::event(EventType type, const std::string& version, bool initial_events_end)
 {
     saw_event_ = true;
     step_.delay = Delay{0};
@@ -126,6 +126,12 @@ void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_aft
         break;
     }
     back_off(now, retry_after);
+}
+
+void Reflector::doubt()
+{
+    consistent_tried_ = true; // an empty version asks for a consistent read
+    start_over("");
 }
 
 void Reflector::back_off(Time now, std::optional<Delay> at_least)

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "object.hpp"
+
 namespace naru::kube {
 
 class Reflector {
@@ -37,7 +39,7 @@ public:
         none,    ///< nothing for the store
     };
 
-    enum class EventType { added, modified, deleted, bookmark };
+    using EventType = Event::Type; ///< error: never comes here, it is a Failure
 
     /// Why an exchange ended other than well.
     enum class Failure {
@@ -56,7 +58,7 @@ public:
 
     Step next() const;
 
-    Effect event(EventType type, const std::string& version, bool initial_events_end, Time now);
+    Effect event(EventType type, const std::string& version, bool initial_events_end);
 
     /// A list page arrived. True: it was the last one, and the collected set becomes the store.
     bool listed(const std::string& version, const std::string& continue_token);
@@ -65,7 +67,10 @@ public:
     void ended(Time now);  ///< it ended as the server announced
     void failed(Failure failure, Time now, std::optional<Delay> retry_after = {});
 
-    /// False until the first full set, and while a stream is still delivering one.
+    /// The set that was delivered is not believed: the next step asks for all of it, read from etcd itself.
+    void doubt();
+
+    /// An initial set is being delivered and is not complete.
     bool collecting() const { return step_.mode != Mode::watch && !in_sync_; }
 
     static constexpr Delay backoff_first{800};

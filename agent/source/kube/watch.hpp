@@ -1,74 +1,83 @@
 // Keeps one resource in step with the API server: obeys the Reflector, speaks through the Client, hands
-// decoded objects on. Runs until cancelled; an unreachable or confused server never takes anything away.
+// decoded objects on. Runs until its executor ends; an unreachable or confused server never takes anything
+// away.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "answer.hpp"
 #include "client.hpp"
 #include "object.hpp"
+#include "query.hpp"
 #include "reflector.hpp"
 
 namespace naru::kube {
 
 /// Where a watch delivers. All calls come from the client's executor.
 struct Sink {
-    std::function<void(std::vector<Object>)> replace; ///< the complete set, in no order
-    std::function<void(Event)> apply; ///< one change: added, modified or deleted, with its object
-    std::function<void(const std::string&)> trouble; ///< one line each time an exchange fails
+    /// The complete set, in no order. An answer: the set is doubted, ask for all of it again after this time.
+    std::function<std::optional<Reflector::Delay>(std::vector<Object>)> replace;
+    std::function<void(Event)> apply;               ///< added, modified or deleted, with its object
+    std::function<void(const std::string&)> failed; ///< each time an exchange fails: why
+    std::function<void()> connected;                ///< an answer of use after a failure, or the first one
 };
 
 struct WatchStats {
     std::uint64_t lists = 0;    ///< complete sets received
-    std::uint64_t restarts = 0; ///< streams opened again
+    std::uint64_t restarts = 0; ///< exchanges that followed another one
+    std::uint64_t failures = 0;
     std::uint64_t events = 0;
-    std::uint64_t undecodable = 0; ///< objects skipped, of another kind or broken
-    bool connected = false;        ///< the last exchange got an answer it could use
+    std::uint64_t rejected = 0; ///< objects left out: of another kind, or not decodable
+    bool connected = false;     ///< the last exchange got an answer of use
 };
 
 class Watch {
 public:
-    /// `own_name` is the node's name for Resource::nodes, else the service proxy name (empty: the default
-    /// proxy).
-    Watch(Client client, Resource resource, std::string own_name, Sink sink);
+    Watch(Client client, Interest interest, Sink sink);
 
     boost::asio::awaitable<void> run();
 
     const WatchStats& stats() const { return stats_; }
+    bool listed() const { return stats_.lists > 0; } ///< a complete set was received in this process
+
+    /// An initial set, a frame or a page that stays unfinished without a byte for so long is given up.
+    static constexpr std::chrono::seconds patience{30};
 
 private:
+    using Time = Client::Time;
+
     boost::asio::awaitable<void> exchange(Reflector::Step step);
-    Request request(const Reflector::Step& step);
+    Time deadline() const;
     void on_head(const Head& head, const Reflector::Step& step);
     Result<> on_body(std::span<const std::byte> bytes);
     Result<> on_event(std::span<const std::byte> frame);
     void on_page();
+    void deliver();
     void conclude(const Result<Head>& outcome, const Reflector::Step& step);
-    void fail(Reflector::Failure failure, const std::string& why,
-              std::optional<Reflector::Delay> retry_after = {});
+    void fail(const Trouble& trouble);
 
     Client client_;
-    Resource resource_;
-    std::string own_name_;
+    Interest interest_;
     Sink sink_;
     WatchStats stats_;
     Reflector reflector_;
+    std::optional<Time> doubted_until_; ///< ask for the whole set again then
 
     // Of the exchange under way.
-    Encoding encoding_ = Encoding::protobuf;
-    std::unique_ptr<Decoder> decoder_;
-    std::unique_ptr<FrameSplitter> splitter_;
-    std::string body_; ///< of a list page or of an answer other than 200
-    std::vector<Object> collected_;
-    bool streaming_ = false;
+    std::unique_ptr<Decoder> decoder_;        ///< of the answer; none: it is of no use
+    std::unique_ptr<FrameSplitter> splitter_; ///< a stream; none: a page, or an error
+    std::string body_;                        ///< of a page or an error
+    std::vector<Object> collected_;           ///< of an initial set that is not complete
+    Time ends_{};                             ///< the server should have closed the stream
+    std::optional<Time> frame_began_;         ///< when the frame that is not complete began
     bool failure_noted_ = false;
-    Client::Time deadline_{};
 
-    // Learnt for this process.
-    bool json_only_ = false;
-    bool field_selector_ = true;
+    bool json_only_ = false; ///< learnt for this process
 };
 
 } // namespace naru::kube

@@ -1,0 +1,57 @@
+// The API server as a source: three watches, whose objects reach the model as they arrive.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+
+#include "model/store.hpp"
+#include "watch.hpp"
+
+namespace naru::kube {
+
+/// Whom the objects reach. All calls come from the executor.
+struct Listener {
+    std::function<void(const std::function<void(Store&)>&)>
+        change;                   ///< applies a change to the current objects
+    std::function<void()> listed; ///< every resource has delivered a complete set, once
+    std::function<void(Resource, const std::string& why)> disconnected; ///< when it begins or `why` changes
+    std::function<void(Resource)> connected;                            ///< again, or for the first time
+};
+
+struct SourceOptions {
+    std::string node_name;
+    std::string proxy_name; ///< service-proxy-name; empty: the default proxy
+    std::string user_agent;
+};
+
+class Source {
+public:
+    Source(boost::asio::any_io_executor executor, const Access& access, SourceOptions options,
+           Listener listener);
+    Source(const Source&) = delete; // the watches keep its address
+    Source& operator=(const Source&) = delete;
+
+    void start();
+
+    bool listed() const;
+    bool connected() const; ///< every watch has an open stream or a good answer
+    const WatchStats& stats(Resource resource) const { return watch(resource).stats(); }
+
+    static constexpr std::array resources{Resource::services, Resource::endpoint_slices, Resource::nodes};
+
+private:
+    const Watch& watch(Resource resource) const { return watches_[static_cast<std::size_t>(resource)]; }
+    Watch make_watch(const Client& client, Resource resource);
+    std::optional<Reflector::Delay> replace(Resource resource, std::vector<Object> objects);
+    void apply(Event event);
+
+    boost::asio::any_io_executor executor_;
+    SourceOptions options_;
+    Listener listener_;
+    std::array<std::string, resources.size()> told_; ///< the failure a person knows of, by resource
+    std::array<Watch, resources.size()> watches_;
+    bool told_listed_ = false;
+};
+
+} // namespace naru::kube
