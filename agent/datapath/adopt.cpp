@@ -12,29 +12,29 @@
 
 namespace naru {
 
-lb_service Shared::record(std::uint32_t number) const
+lb_service Records::record(std::uint32_t number) const
 {
-    return std::bit_cast<lb_service>(std::atomic_ref{records[number]}.load(std::memory_order_acquire));
+    return std::bit_cast<lb_service>(std::atomic_ref{words[number]}.load(std::memory_order_acquire));
 }
 
-void Shared::publish(std::uint32_t number, lb_service record) const
+void Records::publish(std::uint32_t number, lb_service record) const
 {
     static_assert(sizeof(lb_service) == sizeof(std::uint64_t));
-    std::atomic_ref{records[number]}.store(std::bit_cast<std::uint64_t>(record), std::memory_order_release);
+    std::atomic_ref{words[number]}.store(std::bit_cast<std::uint64_t>(record), std::memory_order_release);
 }
 
 namespace {
 
 class Reader {
 public:
-    Reader(const Maps& maps, const Shared& shared, std::vector<std::string>& findings)
+    Reader(const Maps& maps, LazyMapping& arena, const Records& records, std::vector<std::string>& findings)
         : names_{maps.names.get(), "lb_names"}, frontends_{maps.frontends.get(), "lb_frontends"},
-          ranges_{maps.ranges.get(), "lb_ranges"}, node_{maps.node.get(), "lb_node"}, shared_{shared},
-          findings_{findings},
+          ranges_{maps.ranges.get(), "lb_ranges"}, node_{maps.node.get(), "lb_node"}, arena_{arena},
+          records_{records}, findings_{findings},
           adoption_{.contents = {.tables = {},
                                  .held = {},
-                                 .space = ArenaSpace{static_cast<std::uint32_t>(shared.arena.size())},
-                                 .numbers = Numbers{static_cast<std::uint32_t>(shared.records.size())},
+                                 .space = ArenaSpace{static_cast<std::uint32_t>(arena.size())},
+                                 .numbers = Numbers{static_cast<std::uint32_t>(records.words.size())},
                                  .generations = Generations{1},
                                  .ranges = 0}}
     {
@@ -72,9 +72,9 @@ private:
     /// Empty: adopted, or never finished.
     std::string take_service(std::uint32_t number, const lb_service_name& raw)
     {
-        if (number == 0 || number >= shared_.records.size())
+        if (number == 0 || number >= records_.words.size())
             return "its number is out of bounds";
-        auto record = shared_.record(number);
+        auto record = records_.record(number);
         if (record.block == 0) {
             unfinished_.insert(number);
             return {};
@@ -83,9 +83,12 @@ private:
         if (!name)
             return "its name cannot be read";
         auto label = name->id.text();
-        if (record.block % LB_BLOCK_ALIGN != 0 || record.block >= shared_.arena.size())
+        if (record.block % LB_BLOCK_ALIGN != 0 || record.block >= arena_.size())
             return label + ", its record leads out of the arena";
-        auto block = decode(shared_.arena.subspan(record.block), number, record);
+        auto bytes = arena_.at(record.block, block_bytes(record.rows, record.slots));
+        if (!bytes)
+            return label + ": " + bytes.error().message();
+        auto block = decode(*bytes, number, record);
         if (!block)
             return label + ", its record and its block contradict each other";
         auto& contents = adoption_.contents;
@@ -118,8 +121,8 @@ private:
 
     Result<> nameless_records()
     {
-        for (std::uint32_t number = 0; number < shared_.records.size(); ++number)
-            if (shared_.records[number] != 0 && !ids_.contains(number)) {
+        for (std::uint32_t number = 0; number < records_.words.size(); ++number)
+            if (records_.words[number] != 0 && !ids_.contains(number)) {
                 findings_.push_back(fmt::format("service number {}: it has a record and no name", number));
                 withdraw(number);
             }
@@ -128,9 +131,9 @@ private:
 
     void withdraw(std::uint32_t number)
     {
-        if (number >= shared_.records.size())
+        if (number >= records_.words.size())
             return;
-        shared_.publish(number, {});
+        records_.publish(number, {});
         adoption_.withdrew = true;
     }
 
@@ -227,7 +230,8 @@ private:
     Table<lb_frontend_key, lb_frontend> frontends_;
     Table<lb_range_key, std::uint32_t> ranges_;
     Table<std::uint32_t, lb_node> node_;
-    const Shared& shared_;
+    LazyMapping& arena_;
+    const Records& records_;
     std::vector<std::string>& findings_;
     Adoption adoption_;
     std::map<std::uint32_t, ServiceId> ids_; ///< adopted ones
@@ -237,9 +241,10 @@ private:
 
 } // namespace
 
-Result<Adoption> adopt(const Maps& maps, const Shared& shared, std::vector<std::string>& findings)
+Result<Adoption> adopt(const Maps& maps, LazyMapping& arena, const Records& records,
+                       std::vector<std::string>& findings)
 {
-    return Reader{maps, shared, findings}.run();
+    return Reader{maps, arena, records, findings}.run();
 }
 
 } // namespace naru

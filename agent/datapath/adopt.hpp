@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lazy_mapping.hpp"
 #include "maps.hpp"
 #include "model/layout.hpp"
 #include "model/tables.hpp"
@@ -32,10 +33,9 @@ struct Contents {
     std::size_t ranges = 0; ///< rows of lb_ranges
 };
 
-/// The maps in this process's memory.
-struct Shared {
-    std::span<std::byte> arena;
-    std::span<std::uint64_t> records; ///< by service number
+/// lb_services in this process's memory.
+struct Records {
+    std::span<std::uint64_t> words; ///< by service number
 
     lb_service record(std::uint32_t number) const;
     /// One aligned store: programs see the old record or the new one.
@@ -50,6 +50,7 @@ struct Adoption {
 
 /// Rows that fit together become `contents`; the others are removed from the maps and named in `findings`. A
 /// frontend without its service leaves a tombstone, so that its established flows go on.
-Result<Adoption> adopt(const Maps& maps, const Shared& shared, std::vector<std::string>& findings);
+Result<Adoption> adopt(const Maps& maps, LazyMapping& arena, const Records& records,
+                       std::vector<std::string>& findings);
 
 } // namespace naru

@@ -28,22 +28,21 @@ Result<Kernel> Kernel::open(Maps maps, std::uint32_t seed, std::vector<std::stri
         return std::unexpected{services_info ? ranges_info.error() : services_info.error()};
     std::size_t numbers = services_info->max_entries;
 
-    auto arena = Mapping::open(maps.arena.get(), maps.arena_bytes, PROT_READ | PROT_WRITE, "lb_arena");
+    auto arena = LazyMapping::open(maps.arena.get(), maps.arena_bytes, PROT_READ | PROT_WRITE, "lb_arena");
     if (!arena)
         return std::unexpected{arena.error()};
     auto services = Mapping::open(maps.services.get(), numbers * sizeof(std::uint64_t),
                                   PROT_READ | PROT_WRITE, "lb_services");
     if (!services)
         return std::unexpected{services.error()};
-    Shared shared{.arena = {arena->data(), maps.arena_bytes},
-                  .records = {reinterpret_cast<std::uint64_t*>(services->data()), numbers}};
+    const Records records{{reinterpret_cast<std::uint64_t*>(services->data()), numbers}};
 
-    auto adopted = adopt(maps, shared, findings);
+    auto adopted = adopt(maps, *arena, records, findings);
     if (!adopted)
         return std::unexpected{adopted.error()};
     auto state =
         std::make_unique<State>(std::move(maps), seed, ranges_info->max_entries, std::move(*arena),
-                                std::move(*services), shared, std::move(adopted->contents), std::move(wait));
+                                std::move(*services), records, std::move(adopted->contents), std::move(wait));
     if (adopted->withdrew)
         state->grace.wait(state->grace.begin());
     return Kernel{std::move(state)};

@@ -60,14 +60,21 @@ Result<> Kernel::State::apply(const PutService& put)
     if (next.next() != contents.generations.next())
         if (auto kept = keep_generations(next); !kept)
             return kept;
+    std::span<std::byte> memory;
+    if (publishes) {
+        auto mapped = arena.at(*offset, block->bytes());
+        if (!mapped)
+            return std::unexpected{mapped.error()};
+        memory = *mapped;
+    }
     undo.forget();
 
     if (publishes) {
         auto bytes = encode(*block, *number);
-        std::memcpy(shared.arena.data() + *offset, bytes.data(), bytes.size());
-        shared.publish(*number, {.block = *offset,
-                                 .rows = static_cast<std::uint16_t>(block->rows.size()),
-                                 .slots = static_cast<std::uint16_t>(block->slots.size())});
+        std::memcpy(memory.data(), bytes.data(), bytes.size());
+        records.publish(*number, {.block = *offset,
+                                  .rows = static_cast<std::uint16_t>(block->rows.size()),
+                                  .slots = static_cast<std::uint16_t>(block->slots.size())});
         if (old)
             retire(*old, false);
         auto& held = contents.held[id];
@@ -97,7 +104,7 @@ Result<> Kernel::State::apply(const EraseService& erase)
     auto stale = row.source_ranges;
     if (auto narrowed = stop_admitting(old->number, row.source_ranges, stale); !narrowed)
         return narrowed;
-    shared.publish(old->number, {});
+    records.publish(old->number, {});
     auto unnamed = names.erase(old->number);
     retire(*old, true);
     contents.held.erase(erase.id);

@@ -6,6 +6,7 @@
 
 #include "adopt.hpp"
 #include "kernel.hpp"
+#include "lazy_mapping.hpp"
 #include "mapping.hpp"
 #include "table.hpp"
 
@@ -41,9 +42,9 @@ struct Kernel::State {
     Maps maps;
     std::uint32_t seed;
     std::uint32_t ranges_max;
-    Mapping arena_mapping;
+    LazyMapping arena;
     Mapping services_mapping;
-    Shared shared;
+    Records records;
     Table<lb_frontend_key, lb_frontend> frontends{maps.frontends.get(), "lb_frontends"};
     Table<std::uint32_t, lb_service_name> names{maps.names.get(), "lb_names"};
     Table<lb_range_key, std::uint32_t> ranges{maps.ranges.get(), "lb_ranges"};
@@ -52,10 +53,10 @@ struct Kernel::State {
     std::deque<Retired> retired;
     GracePeriod grace;
 
-    State(Maps opened, std::uint32_t hash_seed, std::uint32_t most_ranges, Mapping arena, Mapping services,
-          Shared memory, Contents adopted, GracePeriod::Wait wait)
-        : maps{std::move(opened)}, seed{hash_seed}, ranges_max{most_ranges}, arena_mapping{std::move(arena)},
-          services_mapping{std::move(services)}, shared{memory}, contents{std::move(adopted)},
+    State(Maps opened, std::uint32_t hash_seed, std::uint32_t most_ranges, LazyMapping blocks,
+          Mapping services, Records numbers, Contents adopted, GracePeriod::Wait wait)
+        : maps{std::move(opened)}, seed{hash_seed}, ranges_max{most_ranges}, arena{std::move(blocks)},
+          services_mapping{std::move(services)}, records{numbers}, contents{std::move(adopted)},
           grace{std::move(wait)}
     {
     }

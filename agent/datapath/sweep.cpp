@@ -7,7 +7,7 @@
 #include <tuple>
 #include <vector>
 
-#include "mapping.hpp"
+#include "lazy_mapping.hpp"
 #include "rows.hpp"
 #include "table.hpp"
 
@@ -95,12 +95,13 @@ private:
         });
     }
 
-    /// Void when its service or its affinity is gone. One whose time has passed stays until the LRU takes it: finding it
-    /// is what tells the programs that a returning client may land elsewhere. Blocks are read as the programs read them:
-    /// what is reused meanwhile makes a wrong answer about one entry, which then costs a fresh pick.
+    /// Void when its service or its affinity is gone. One whose time has passed stays until the LRU takes it:
+    /// finding it is what tells the programs that a returning client may land elsewhere. Blocks are read as
+    /// the programs read them: what is reused meanwhile makes a wrong answer about one entry, which then
+    /// costs a fresh pick.
     Result<> affinity()
     {
-        auto arena = Mapping::open(maps_.arena.get(), maps_.arena_bytes, PROT_READ, "lb_arena");
+        auto arena = LazyMapping::open(maps_.arena.get(), maps_.arena_bytes, PROT_READ, "lb_arena");
         if (!arena)
             return std::unexpected{arena.error()};
         Table<std::uint32_t, lb_service> services{maps_.services.get(), "lb_services"};
@@ -112,8 +113,11 @@ private:
                 if (!*record || (*record)->block == 0 ||
                     (*record)->block + sizeof(lb_block) > maps_.arena_bytes)
                     return true;
+                auto bytes = arena->at((*record)->block, sizeof(lb_block));
+                if (!bytes)
+                    return false;
                 lb_block block{};
-                std::memcpy(&block, arena->data() + (*record)->block, sizeof block);
+                std::memcpy(&block, bytes->data(), sizeof block);
                 return block.affinity_epoch != entry.epoch;
             });
     }

@@ -14,12 +14,6 @@ constexpr std::uint32_t known_backend_flags =
     LB_BACKEND_CHOSEN | LB_BACKEND_SERVING | LB_BACKEND_LOCAL | LB_BACKEND_TERMINATING;
 constexpr std::uint32_t known_service_flags = LB_SERVICE_DROP_IF_EMPTY;
 
-std::size_t block_bytes(std::size_t rows, std::size_t slots)
-{
-    std::size_t bytes = sizeof(lb_block) + rows * sizeof(lb_backend) + slots * sizeof(std::uint16_t);
-    return (bytes + LB_BLOCK_ALIGN - 1) / LB_BLOCK_ALIGN * LB_BLOCK_ALIGN;
-}
-
 template <class Raw>
 bool same_bytes(const Raw& a, const Raw& b)
 {
@@ -149,6 +143,12 @@ bool slots_hold(const Block& block)
 }
 
 } // namespace
+
+std::size_t block_bytes(std::size_t rows, std::size_t slots)
+{
+    std::size_t bytes = sizeof(lb_block) + rows * sizeof(lb_backend) + slots * sizeof(std::uint16_t);
+    return (bytes + LB_BLOCK_ALIGN - 1) / LB_BLOCK_ALIGN * LB_BLOCK_ALIGN;
+}
 
 std::size_t Block::bytes() const { return block_bytes(rows.size(), slots.size()); }
 

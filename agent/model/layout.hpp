@@ -26,6 +26,9 @@ private:
     std::uint32_t next_;
 };
 
+/// What a block takes in the arena, padded to LB_BLOCK_ALIGN.
+std::size_t block_bytes(std::size_t rows, std::size_t slots);
+
 /// A block as values: what the kernel holds for one service.
 struct Block {
     std::vector<lb_backend> rows; ///< by position; all zero: vacant; the last one is never vacant
