@@ -69,6 +69,7 @@ class Exchange:
         self.connection, self.request, self.resource = connection, request, resource
         self.encoding = wire.negotiate(request.headers.get("accept", "*/*"), server.encodings)
         self.pace = 0.0
+        self.overlooks_initial = False  # a server too old to know sendInitialEvents
         self.open_body = False
 
     # Bytes

@@ -1,7 +1,6 @@
 """Answers no healthy API server gives. Each is an action: a function of the Exchange, for Server.next() or always()."""
 
 import threading
-import time
 
 from .serving import serve
 
@@ -44,7 +43,7 @@ def json_only(exchange):
 
 def ignoring_initial_events(exchange):
     """Too old a server: it overlooks the parameter, so the end of the first set is never told."""
-    exchange.request.query.pop("sendInitialEvents", None)
+    exchange.overlooks_initial = True
     serve(exchange)
 
 
@@ -76,12 +75,6 @@ class Held:
 
     def release(self):
         self.gate.set()
-
-
-def silent(exchange):
-    """Takes the request and says nothing."""
-    time.sleep(60)
-    exchange.cut()
 
 
 # Orders on an open watch: for Server.streams.order().

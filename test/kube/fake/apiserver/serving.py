@@ -77,7 +77,7 @@ def from_the_future(exchange, version):
 
 def watch(exchange):
     server, request = exchange.server, exchange.request
-    wants_initial = request.is_watch_list
+    wants_initial = request.is_watch_list and not exchange.overlooks_initial
     if wants_initial and not server.watch_list:
         return exchange.status(422, "Invalid", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch "
                                "unless the WatchList feature gate is enabled")

@@ -58,7 +58,10 @@ class Agent:
             if not self.alive:
                 raise AssertionError(f"naru-agent ended with {self.process.returncode}")
             return self.get("/readyz").status == 200
-        system.wait_until(ready, within, "naru-agent is ready")
+        try:
+            system.wait_until(ready, within, "naru-agent is ready")
+        except TimeoutError as why:
+            raise AssertionError(f"{why}: {self.get('/readyz').body.strip()}") from None
 
     # What it shows
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 from apiserver import Authority, Cluster, Server, ServerTls
@@ -20,7 +19,6 @@ AGENT_IP, SERVER_IP, SECOND_IP, PORT = "10.77.0.1", "10.77.0.2", "10.77.0.3", 64
 SERVER_NAMES = f"IP:{SERVER_IP},IP:{SECOND_IP},DNS:kubernetes.default.svc"
 TOKEN = "planted-token-4f1d9c7e"
 BUDGET = 10     # seconds for something to happen that has to
-FIRST_DELAY = (0.75, 2.6)   # 0.8 s times a random 1 to 2, and a busy machine
 
 
 class Pki:
@@ -127,23 +125,15 @@ class Rig:
     # Statements
 
     def holds(self, look, what, within=BUDGET):
-        """It may take a while to come true."""
-        return system.wait_until(look, within, what)
+        """It may take a while to come true. Returns what `look` gave."""
+        try:
+            return system.wait_until(look, within, what)
+        except TimeoutError as why:
+            raise AssertionError(str(why)) from None
 
     def mark(self):
         """What is installed now, with generations: what was taken away and put back is not the same."""
-        self.cluster_settled()
         return Mark(self)
-
-    def cluster_settled(self):
-        """No change of the tables for a moment: the last one of the scenario before has been carried out."""
-        before = None
-        for _ in range(40):
-            now = self.applied()
-            if now == before:
-                return
-            before = now
-            time.sleep(0.1)
 
     def applied(self):
         """Changes of the tables in the life of this agent."""
@@ -156,16 +146,30 @@ class Rig:
         def look():
             found = self.server.asked(resource, after, **wanted)
             return found[0] if found else None
-        try:
-            return self.holds(look, f"a request for {resource} {wanted or ''}".strip(), within)
-        except TimeoutError as why:
-            raise AssertionError(str(why)) from None
+        return self.holds(look, f"a request for {resource} {wanted or ''}".strip(), within)
 
-    def watching(self, resource="services", server=None):
+    def watching(self, resource="services"):
         """The open watch of `resource`: its request."""
-        server = server or self.server
-        streams = self.holds(lambda: server.streams.of(resource), f"a watch of {resource} is open")
+        streams = self.holds(lambda: self.server.streams.of(resource), f"a watch of {resource} is open")
         return streams[-1].exchange.request
+
+    def interrupt(self, order, resource="services"):
+        """Orders something on the open watch that ends it. (The request of that watch, the next one)."""
+        before = self.watching(resource)
+        self.server.streams.order(resource, order)
+        return before, self.next_request(resource, before.at)
+
+    def end_watch(self, resource="services"):
+        """The server ends the watch in order. (The request of that watch, the next one)."""
+        before = self.watching(resource)
+        self.server.streams.end(resource)
+        return before, self.next_request(resource, before.at)
+
+    def sequence(self, resource, after, count, within=BUDGET):
+        """The first `count` requests for `resource` since `after`."""
+        def look():
+            return self.server.asked(resource, after)[:count] if len(self.server.asked(resource, after)) >= count else 0
+        return self.holds(look, f"{count} requests for {resource}", within)
 
     def recovers(self, number=100):
         """What happens in the cluster from now on arrives in the tables."""
@@ -180,10 +184,7 @@ class Rig:
         def look():
             value = self.agent.metric(name, **labels)
             return value is not None and value >= at_least
-        try:
-            self.holds(look, f"{name}{labels or ''} >= {at_least}")
-        except TimeoutError as why:
-            raise AssertionError(f"{why}; it is {self.agent.metric(name, **labels)}") from None
+        self.holds(look, f"{name}{labels or ''} >= {at_least}")
 
     # The end of every scenario
 
@@ -209,24 +210,22 @@ class Rig:
 
 class Mark:
     def __init__(self, rig):
-        self.rig, self.at = rig, time.monotonic()
+        self.rig = rig
         self.tables = self._tables()
-        self.applied = self._applied()
+        self.applied = rig.applied()
 
     def _tables(self):
-        return {verb: {str(row) for row in self.rig.agent.table(verb)} for verb in ("services", "backends")}
-
-    def _applied(self):
-        return self.rig.applied()
+        return {verb: self.rig.agent.table(verb) for verb in ("services", "backends")}
 
     def unchanged(self):
         """Not one row was written since."""
         self.kept()
-        writes = self._applied() - self.applied
+        writes = self.rig.applied() - self.applied
         assert writes == 0, f"{writes:g} changes of the tables"
 
-    def kept(self):
-        """Every row is still there as it was; there may be more."""
+    def kept(self, *names):
+        """Every row (of these Services) is still there as it was; there may be more."""
         now = self._tables()
         for verb, rows in self.tables.items():
-            assert rows <= now[verb], f"lost from {verb}: {sorted(rows - now[verb])}"
+            lost = [row for row in rows if row not in now[verb] and (not names or row["name"] in names)]
+            assert not lost, f"lost from {verb}: {lost}"
