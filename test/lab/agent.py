@@ -21,17 +21,19 @@ def binaries():
 
 
 class Agent:
-    def __init__(self, place, folder_of_binaries, pin_name, log_folder, manifests):
+    """`source`: the flags that say where its objects come from."""
+
+    def __init__(self, place, folder_of_binaries, pin_name, log_folder, source):
         self.place = place
         self.bin = Path(folder_of_binaries)
         self.pins = system.BPFFS / pin_name
-        self.manifests = manifests
+        self.source = source
         self.log_path = Path(log_folder) / f"{place.name}.log"
         self.process = None
         self.flags = ()
 
     def arguments(self, *flags):
-        return [str(self.bin / "naru-agent"), "--manifests", str(self.manifests),
+        return [str(self.bin / "naru-agent"), *self.source,
                 "--hostname-override", self.place.name, "--bpf-path", str(self.pins),
                 "--cgroup-path", str(self.place.cgroup), "--healthz-bind-address", f"127.0.0.1:{HEALTH_PORT}",
                 "--metrics-bind-address", f"127.0.0.1:{METRICS_PORT}", *flags]

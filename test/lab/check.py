@@ -4,6 +4,8 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import contextmanager
+from pathlib import Path
 
 from . import lab as labs
 from .agent import binaries
@@ -43,14 +45,18 @@ class Suite:
             print(f"{failed} scenarios failed")
         sys.exit(1 if failed else 0)
 
+    @contextmanager
+    def stage(self, path):
+        labs.sweep()
+        with Lab(labs.own_id(self.name), self.pods) as lab:
+            yield World(lab, path, binaries())
+
     def run(self, path, words):
         chosen = [(sentence, function) for sentence, function, paths in self.scenarios
                   if path in paths and (not words or any(word in sentence for word in words))]
         if not chosen:
             return 0
-        labs.sweep()
-        with Lab(labs.own_id(self.name), self.pods) as lab:
-            world = World(lab, path, binaries())
+        with self.stage(path) as world:
             return sum(not attempt(world, f"{sentence} ({PATHS[path]})", function) for sentence, function in chosen)
 
 
@@ -72,8 +78,9 @@ def attempt(world, sentence, function):
 
 def where(why):
     """The line of the scenario, not of the helpers."""
-    frames = [frame for frame in traceback.extract_tb(why.__traceback__) if "/test/net/" in frame.filename]
-    return "\n".join(f"at {frame.filename.rpartition('/')[2]}:{frame.lineno}: {frame.line}" for frame in frames)
+    frames = [frame for frame in traceback.extract_tb(why.__traceback__)
+              if Path(frame.filename).name.startswith("test_")]
+    return "\n".join(f"at {Path(frame.filename).name}:{frame.lineno}: {frame.line}" for frame in frames)
 
 
 def indent(text):

@@ -29,11 +29,12 @@ ID = re.compile(r"[a-z0-9-]{1,24}")
 
 
 class Lab:
-    """`pods`: node name -> pod names, in the order of their addresses.
+    """`pods`: node name -> pod names, in the order of their addresses. `beside`: further machines on the fabric,
+    name -> addresses.
 
     with Lab("demo", {"n1": ["web-1"]}) as lab: ..."""
 
-    def __init__(self, name, pods):
+    def __init__(self, name, pods, beside=None):
         if not ID.fullmatch(name):
             raise ValueError(f"lab id {name!r}: small letters, digits and dashes, 24 at most")
         system.require_privileges()
@@ -44,6 +45,7 @@ class Lab:
         self.plans = {plan.name: plan for plan in NODES}
         self.fabric = self._place("fabric", ip=FABRIC_GATEWAY)
         self.client = self._place("cl", ip=CLIENT)
+        self.beside = {other: self._place(other, ip=address) for other, address in (beside or {}).items()}
         self.nodes = {plan.name: self._place(plan.name, plan.name, plan.ip) for plan in NODES}
         self.pods = {pod: self._place(pod, where, self.plans[where].pod_ip(FIRST_POD_HOST + index))
                      for where, names in pods.items() for index, pod in enumerate(names)}
@@ -56,7 +58,11 @@ class Lab:
 
     @property
     def places(self):
-        return [self.fabric, self.client, *self.nodes.values(), *self.pods.values()]
+        return [self.fabric, self.client, *self.beside.values(), *self.nodes.values(), *self.pods.values()]
+
+    @property
+    def outsiders(self):
+        return [self.client, *self.beside.values()]
 
     def __enter__(self):
         self.lock = lock(self.id)
@@ -89,14 +95,14 @@ class Lab:
             cgroup.mkdir(parents=True, exist_ok=True)
         for place in self.places:
             ip("netns", "add", place.netns)
-        for netns in [self.fabric.netns, self.client.netns, *(pod.netns for pod in self.pods.values())]:
+        for netns in [self.fabric.netns, *(other.netns for other in self.outsiders), *(pod.netns for pod in self.pods.values())]:
             sysctl(netns, LOOSE)
         for place in self.nodes.values():
             sysctl(place.netns, ROUTER)
         self._build_fabric()
         for name, plan in self.plans.items():
             self._build_node(plan, [pod for pod in self.pods.values() if pod.node == name])
-        self._build_client()
+        self._build_outsiders()
         for place in self.places:
             place.start()
         self.fabric.serve(*FABRIC_SERVES)
@@ -107,7 +113,7 @@ class Lab:
         lines = ["link set lo up", "link add br0 type bridge forward_delay 0 mcast_snooping 0",
                  f"addr add {FABRIC_GATEWAY[4]}/24 dev br0", f"addr add {FABRIC_GATEWAY[6]}/64 dev br0 nodad",
                  "link set br0 up"]
-        for place in [self.client, *self.nodes.values()]:
+        for place in [*self.outsiders, *self.nodes.values()]:
             lines += [f"link add eth0 netns {place.netns} type veth peer name {place.name}",
                       f"link set {place.name} master br0 up"]
         lines += [f"route add local {network} dev lo" for network in VIP_NETWORKS + SERVICE_NETWORKS]
@@ -156,8 +162,9 @@ class Lab:
         plan = self.plans[pod.node]
         return bridged_pod(pod, plan) if plan.bridged else routed_pod(pod, self._index(pod))
 
-    def _build_client(self):
-        ip_batch(self.client.netns, self._uplink(self.client.ip) + self._pod_routes())
+    def _build_outsiders(self):
+        for other in self.outsiders:
+            ip_batch(other.netns, self._uplink(other.ip) + self._pod_routes())
         self.route_vips("n1")
 
     def route_vips(self, via):
@@ -166,12 +173,12 @@ class Lab:
         ip_batch(self.client.netns, [f"route replace {network} via {address[6 if ':' in network else 4]}"
                                      for network in VIP_NETWORKS])
 
-    def start_agents(self, binaries, *flags, manifests=None):
+    def start_agents(self, binaries, *flags):
         """One agent per node, ready when this returns. Flags are added to those every agent needs."""
         for name, place in self.nodes.items():
             if name not in self.agents:
                 self.agents[name] = Agent(place, binaries, f"{self.prefix}-{name}", self.folder,
-                                          manifests or self.objects.path)
+                                          self.objects.flags(name))
             self.agents[name].start(*flags)
         for agent in self.agents.values():
             agent.wait_ready()

@@ -64,6 +64,10 @@ class Folder:
     def __init__(self, path):
         self.path = Path(path)
 
+    def flags(self, _):
+        """What the agent of any node is started with."""
+        return ("--manifests", str(self.path))
+
     def put(self, *objects):
         for made in objects:
             meta = made["metadata"]

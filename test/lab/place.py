@@ -47,6 +47,7 @@ class Place:
     def __post_init__(self):
         self.process = None
         self.numbers = itertools.count(1)
+        self.served = set()
 
     def start(self):
         self.process = system.spawn([system.PYTHON, "-B", "-S", str(RESIDENT), self.name], self.netns, self.cgroup,
@@ -79,10 +80,18 @@ class Place:
         return answer
 
     def serve(self, *ports):
-        """Ports as "80/tcp" or "53/udp"."""
+        """Ports as "80/tcp" or "53/udp". One that is served already stays so."""
+        for text in ports:
+            if text not in self.served:
+                port, _, proto = text.partition("/")
+                self.do("serve", port=int(port), proto=proto or "tcp")
+                self.served.add(text)
+
+    def unserve(self, *ports):
         for text in ports:
             port, _, proto = text.partition("/")
-            self.do("serve", port=int(port), proto=proto or "tcp")
+            self.do("unserve", port=int(port), proto=proto or "tcp")
+            self.served.discard(text)
 
     def fetch(self, address, port, proto="tcp", count=1, timeout=2, **more):
         answers = self.do("fetch", address=address, port=port, proto=proto, count=count, timeout=timeout, **more)

@@ -19,6 +19,8 @@ def both(number, net4, net6):
 
 
 class World:
+    budget = BUDGET
+
     def __init__(self, lab, socket_lb, binaries):
         self.lab, self.sockets, self.binaries = lab, socket_lb == "all", binaries
         self.base_flags = ("--socket-lb", socket_lb)
@@ -37,7 +39,10 @@ class World:
         self.start_agents()
         for agent in self.lab.agents.values():
             # A removed file counts a moment later; until then its slices would serve the next scenario.
-            system.wait_until(lambda agent=agent: not agent.table("backends"), 10, "the last scenario is gone")
+            system.wait_until(lambda agent=agent: self.is_empty(agent), 10, "the last scenario is gone")
+
+    def is_empty(self, agent):
+        return not agent.table("backends")
 
     def start_agents(self, *flags):
         """Agents with these flags beside the usual ones; those that run so already are left alone."""
@@ -151,9 +156,9 @@ class World:
 
         self.holds(once, f"{who.name} -> {address} port {number}/{proto}")
 
-    def holds(self, look, what, within=BUDGET):
+    def holds(self, look, what, within=None):
         """`look` says what is wrong, or nothing. It may take the budget to come true; then it must stay true."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + (within or self.budget)
         while wrong := look():
             if time.monotonic() > deadline:
                 raise AssertionError(f"{what}: {wrong}")
