@@ -1,0 +1,124 @@
+"""What the outside sees: policies, allocated ports, addresses that two Services claim."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+
+import time
+
+from cluster.store import path_of  # noqa: E402
+from cluster.suite import Suite  # noqa: E402
+from cluster.world import to  # noqa: E402
+from lab.world import FAMILIES  # noqa: E402
+
+suite = Suite("exposed")
+
+
+@suite.scenario("a NodePort and a load balancer's ports that the API server chose are served")
+def allocated(w):
+    w.run("a2", "b2")
+    for kind in ("NodePort", "LoadBalancer"):
+        made = w.choose(f"chosen-{kind.lower()}", w.vip(), kind=kind)
+        number = w.api.get(path_of(made))["spec"]["ports"][0]["nodePort"]
+        for node in w.nodes.values():
+            for family in FAMILIES:
+                w.reaches(w.client, node.ip[family], number, ["a2", "b2"])
+
+
+@suite.scenario("externalTrafficPolicy flips: Local keeps the client and serves by the Pod's node only")
+def policy(w):
+    vip, lb, number = w.vip(), w.lb(), w.node_port()
+    w.run("a2")
+    made = w.choose("policy", vip, [to(80, 8080, node_port=number)], kind="LoadBalancer", lb=lb.values())
+    for policy in ("Local", "Cluster", "Local"):
+        w.change(made, externalTrafficPolicy=policy)
+        for family in FAMILIES:
+            client, other = {w.client.ip[family]}, w.nodes["n2"].ip[family]
+            w.lab.route_vips("n1")
+            if policy == "Local":
+                w.reaches(w.client, w.nodes["n1"].ip[family], number, ["a2"], sees=client)
+                w.reaches(w.client, lb[family], 80, ["a2"], sees=client)
+                w.dropped(w.client, other, number)
+                w.lab.route_vips("n2")
+                w.dropped(w.client, lb[family], 80)
+            else:
+                w.reaches(w.client, w.nodes["n1"].ip[family], number, ["a2"])
+                w.reaches(w.client, other, number, ["a2"], sees={other})
+                w.lab.route_vips("n2")
+                w.reaches(w.client, lb[family], 80, ["a2"])
+            for who in w.insiders:
+                w.reaches(who, lb[family], 80, ["a2"], sees={who.ip[family]} if who.name in w.pods else None)
+                w.reaches(who, vip[family], 80, ["a2"])
+
+
+@suite.scenario("internalTrafficPolicy Local leaves the other node without the ClusterIP, not without the NodePort")
+def internal(w):
+    vip, number = w.vip(), w.node_port()
+    w.run("a2")
+    made = w.choose("internal", vip, [to(80, 8080, node_port=number)], kind="NodePort", internalTrafficPolicy="Local")
+    for family in FAMILIES:
+        w.reaches(w.pods["a1"], vip[family], 80, ["a2"])
+        w.dropped(w.pods["b1"], vip[family], 80)
+        for who in (w.client, w.pods["b1"]):
+            w.reaches(who, w.nodes["n2"].ip[family], number, ["a2"])
+    w.change(made, internalTrafficPolicy="Cluster")
+    for family in FAMILIES:
+        w.reaches(w.pods["b1"], vip[family], 80, ["a2"])
+
+
+def conflict_is_seen(w):
+    w.holds(lambda: "" if w.metric("n1", "naru_frontend_conflicts") else "no conflict is counted", "the agent on n1")
+
+
+@suite.scenario("of two Services that claim one address and port the older has it, and the younger when it goes")
+def contested(w):
+    lb = w.lb()
+    w.run("a2", app="older")
+    w.run("b2", app="younger")
+    older = w.choose("older", w.vip(), app="older", kind="LoadBalancer", lb=lb.values())
+    time.sleep(1.1)  # the API server's time of creation has whole seconds
+    younger = w.choose("younger", w.vip(), app="younger", kind="LoadBalancer", lb=lb.values())
+    conflict_is_seen(w)
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["a2"])
+    w.api.delete(path_of(older))
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["b2"])
+    time.sleep(1.1)
+    w.choose("older", w.vip(), app="older", kind="LoadBalancer", lb=lb.values())
+    conflict_is_seen(w)
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["b2"])
+    w.api.delete(path_of(younger))
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["a2"])
+
+
+@suite.scenario("a Service that claims the ClusterIP of another, or the API server's, gets neither")
+def claims(w):
+    vip = w.vip()
+    w.run("a2", app="owner")
+    w.run("b2", app="thief")
+    w.choose("owner", vip, app="owner")
+    w.choose("thief", w.vip(), [to(80, 8080, "web"), to(6443, 8080, "api"), to(443, 8080, "tls")], app="thief",
+             externalIPs=[*vip.values(), "10.96.0.1"])
+    for family in FAMILIES:
+        for who in w.insiders:
+            w.reaches(who, vip[family], 80, ["a2"])
+    for who in w.insiders:
+        assert who.fetch("10.96.0.1", 443)[0].pod != "b2", "the Service of the API server was taken over"
+
+
+@suite.scenario("a node's address as load balancer takes the one port of the Service and no other")
+def node_address(w):
+    w.run("a2")
+    w.choose("on-node", w.vip(), kind="LoadBalancer", lb=w.nodes["n1"].ip.values())
+    for family in FAMILIES:
+        w.reaches(w.client, w.nodes["n1"].ip[family], 80, ["a2"])
+        w.reaches(w.client, w.nodes["n1"].ip[family], 7000, ["n1"])
+    assert w.page("n1", "/livez") == 200, "a port of the node itself"
+
+
+if __name__ == "__main__":
+    suite.main()
