@@ -10,6 +10,7 @@ import time
 from cluster.store import path_of  # noqa: E402
 from cluster.suite import Suite  # noqa: E402
 from cluster.world import to  # noqa: E402
+from lab.system import ip_batch  # noqa: E402
 from lab.world import FAMILIES  # noqa: E402
 
 suite = Suite("exposed")
@@ -40,8 +41,6 @@ def policy(w):
                 w.reaches(w.client, w.nodes["n1"].ip[family], number, ["a2"], sees=client)
                 w.reaches(w.client, lb[family], 80, ["a2"], sees=client)
                 w.dropped(w.client, other, number)
-                w.lab.route_vips("n2")
-                w.dropped(w.client, lb[family], 80)
             else:
                 w.reaches(w.client, w.nodes["n1"].ip[family], number, ["a2"])
                 w.reaches(w.client, other, number, ["a2"], sees={other})
@@ -50,6 +49,9 @@ def policy(w):
             for who in w.insiders:
                 w.reaches(who, lb[family], 80, ["a2"], sees={who.ip[family]} if who.name in w.pods else None)
                 w.reaches(who, vip[family], 80, ["a2"])
+    w.lab.route_vips("n2")
+    for family in FAMILIES:
+        w.dropped(w.client, lb[family], 80)
 
 
 @suite.scenario("internalTrafficPolicy Local leaves the other node without the ClusterIP, not without the NodePort")
@@ -69,6 +71,73 @@ def internal(w):
 
 def conflict_is_seen(w):
     w.holds(lambda: "" if w.metric("n1", "naru_frontend_conflicts") else "no conflict is counted", "the agent on n1")
+
+
+@suite.scenario("source ranges in any spelling admit whom they name, by family, and the node whose address they hold")
+def ranges(w):
+    vip, lb = w.vip(), w.lb()
+    w.run("a2", "b2")
+    made = w.choose("ranged", vip, kind="LoadBalancer", lb=lb.values())
+    inside, outside = w.pods["a1"], w.pods["b1"]
+
+    def admit(*texts):
+        w.change(made, loadBalancerSourceRanges=list(texts) or None)
+
+    def look(family, *admitted, among):
+        for who in among:
+            if who in admitted:
+                w.reaches(who, lb[family], 80, ["a2", "b2"])
+            else:
+                w.fails(who, lb[family], 80, {"timeout", "EHOSTUNREACH"})
+        w.reaches(outside, vip[family], 80, ["a2", "b2"])
+
+    everybody = inside, outside, w.client
+    admit(f"  {inside.ip[4]}/32 ", f"{w.client.ip[6]}/128")
+    look(4, inside, among=everybody)
+    look(6, w.client, among=everybody)
+    admit(f"{w.client.ip[4]}/32")
+    look(4, w.client, among=everybody)
+    look(6, *everybody, among=everybody)  # no range of that family: nothing to filter by
+    node = w.nodes["n1"]
+    admit(f"{node.ip[4]}/32", f"{node.ip[6]}/128")
+    for family in FAMILIES:
+        look(family, *([node] if w.sockets else []), among=[*([node] if w.sockets else []), outside])
+    admit()
+    for family in FAMILIES:
+        look(family, *everybody, among=everybody)
+
+
+@suite.scenario("no node says that a load balancer's address is its own")
+def no_announcement(w):
+    lb = w.lb()
+    w.run("a2")
+    w.choose("silent", w.vip(), kind="LoadBalancer", lb=lb.values())
+    for family in FAMILIES:
+        w.reaches(w.client, lb[family], 80, ["a2"])
+    direct = [f"route add {lb[4]}/32 dev eth0", f"route add {lb[6]}/128 dev eth0"]
+    ip_batch(w.client.netns, direct)
+    try:
+        for family in FAMILIES:
+            w.fails(w.client, lb[family], 80)  # or the router answers, in whose network the address is
+    finally:
+        ip_batch(w.client.netns, [line.replace("add", "del", 1) for line in direct])
+
+
+@suite.scenario("a NodePort that a process of the node listens on is served, and the process is reached when it goes")
+def taken_port(w):
+    number = w.node_port()
+    node = w.nodes["n1"]
+    node.serve(f"{number}/tcp")
+    try:
+        w.run("a2")
+        made = w.choose("taken", w.vip(), [to(80, 8080, node_port=number)], kind="NodePort")
+        for family in FAMILIES:
+            w.reaches(w.client, node.ip[family], number, ["a2"])
+        w.remove(made)
+        for family in FAMILIES:
+            w.reaches(w.client, node.ip[family], number, ["n1"])
+    finally:
+        node.unserve(f"{number}/tcp")
 
 
 @suite.scenario("of two Services that claim one address and port the older has it, and the younger when it goes")

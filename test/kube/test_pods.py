@@ -32,7 +32,7 @@ def exposed(w, name, **spec):
     return w.choose(name, vip, [to(80, 8080, node_port=number)], kind="NodePort", **spec), vip, number
 
 
-@suite.scenario("Pods that drain get nothing while one is ready, serve when none is, and are gone when they stop serving")
+@suite.scenario("Pods that drain get nothing while one is ready, serve when none is, and are gone when they stop")
 def draining(w):
     _, vip, number = exposed(w, "draining")
     w.run("a2", "b2")

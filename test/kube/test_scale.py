@@ -12,7 +12,6 @@ from cluster.store import Store  # noqa: E402
 from cluster.suite import Suite  # noqa: E402
 from lab.check import SOCKETS  # noqa: E402
 from lab.objects import port, service, slices  # noqa: E402
-from lab.world import FAMILIES  # noqa: E402
 
 suite = Suite("scale", paths=(SOCKETS,))
 SERVICES = 2000
@@ -22,13 +21,11 @@ IDLE = 5  # seconds in which nothing happens
 
 def address(index):
     """Where no other scenario looks for a free one."""
-    high, low = 16 + index // 250, 1 + index % 250
-    return {4: f"10.96.{high}.{low}", 6: f"fd96::{high:x}{low:02x}"}
+    return f"10.96.{16 + index // 250}.{1 + index % 250}"
 
 
-def objects_of(w, index, *pods):
-    name = f"many-{index}"
-    return [service(name, address(index), [port(80)]), *slices(name, w.pod(*pods), [port(8080)])]
+def slice_of(w, index, pod):
+    return slices(f"many-{index}", w.pod(pod), [port(8080)], families=(4,))[0]
 
 
 def create(w, indexes):
@@ -36,7 +33,7 @@ def create(w, indexes):
     api = w.plane.client()
     store = Store(api, {})
     for index in indexes:
-        store.create(*objects_of(w, index, "a2"))
+        store.create(service(f"many-{index}", {4: address(index)}, [port(80)]), slice_of(w, index, "a2"))
     api.close()
 
 
@@ -51,22 +48,20 @@ def many(w):
         list(pool.map(lambda first: create(w, range(first, SERVICES, WRITERS)), range(WRITERS)))
     for index in (0, SERVICES // 2, SERVICES - 1):
         for who in w.insiders:
-            for family in FAMILIES:
-                w.reaches(who, address(index)[family], 80, ["a2"])
+            w.reaches(who, address(index), 80, ["a2"])
     for index, pod in ((SERVICES - 1, "b2"), (7, "b3"), (SERVICES - 1, "a3")):
-        w.apply(*slices(f"many-{index}", w.pod(pod), [port(8080)]))
+        w.apply(slice_of(w, index, pod))
         for who in w.insiders:
-            for family in FAMILIES:
-                w.reaches(who, address(index)[family], 80, [pod])
+            w.reaches(who, address(index), 80, [pod])
     w.remove(service("many-8", {}, []))
     for who in w.insiders:
-        w.untouched(who, address(8)[4], 80)
+        w.untouched(who, address(8), 80)
     time.sleep(IDLE)  # the absence of something is what is tested
     assert lists(w) == before, f"complete lists: {before} became {lists(w)}"
     agent = w.lab.agents["n2"]
     agent.kill()
     agent.restart()
-    w.reaches(w.pods["b1"], address(SERVICES - 1)[6], 80, ["a3"])
+    w.reaches(w.pods["b1"], address(SERVICES - 1), 80, ["a3"])
     assert w.metric("n2", "naru_watch_lists_total") == before["n2"], "one list of each kind from start to synced"
 
 

@@ -8,7 +8,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 from cluster.store import CORE  # noqa: E402
 from cluster.suite import Suite  # noqa: E402
 from cluster.world import to  # noqa: E402
-from lab.check import PACKETS  # noqa: E402
+from lab.check import PACKETS, SOCKETS  # noqa: E402
 from lab.objects import port, service, slices  # noqa: E402
 from lab.world import FAMILIES  # noqa: E402
 
@@ -150,6 +150,23 @@ def families(w):
         for who in w.pod("a1", "b1"):
             w.untouched(who, vip[second], 80)
             w.reaches(who, vip[first], 80, ["a2", "b2"])
+
+
+@suite.scenario("datagrams too large for one packet arrive whole, by ClusterIP and by the node's own NodePort",
+                paths=(SOCKETS,))
+def large_datagrams(w):
+    vip, number = w.vip(), w.node_port()
+    w.run("a2", "b2")
+    w.choose("large", vip, [to(80, 8080, proto="UDP", node_port=number)], kind="NodePort")
+    for who in w.insiders:
+        for family in FAMILIES:
+            for address, to_port in ((vip[family], 80), (w.nodes[who.node or who.name].ip[family], number)):
+                w.reaches(who, address, to_port, ["a2", "b2"], "udp")
+                for size in (2000, 60_000):
+                    flow = who.open(address, to_port, "udp")
+                    answer = flow.say("x", times=size)
+                    flow.close()
+                    assert answer.size == size, f"{who.name} -> {address}: {answer}, {answer.size} of {size} bytes"
 
 
 @suite.scenario("addresses of a second Service range are served like those of the first", paths=(PACKETS,))

@@ -52,6 +52,15 @@ def same_node(w):
     expect(w, vip, n1=["a2"], n2=["b2"])
 
 
+@suite.scenario("two nodes of one zone share the endpoints of both")
+def one_zone(w):
+    vip = w.vip()
+    label(w, "n2", "zone-a")
+    w.run("a2", "b2")
+    w.choose("shared", vip, trafficDistribution="PreferSameZone")
+    expect(w, vip, n1=["a2", "b2"], n2=["a2", "b2"])
+
+
 @suite.scenario("a draining Pod has no vote on hints, and policy Local takes no notice of them")
 def no_vote(w):
     vip, local = w.vip(), w.vip()

@@ -6,13 +6,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import signal
+import subprocess
 
 from lab.check import PACKETS, Suite  # noqa: E402
 from lab.objects import port, slices  # noqa: E402
 from lab.system import ip_batch, wait_until  # noqa: E402
-from lab.world import FAMILIES  # noqa: E402
+from lab.world import FAMILIES, SILENCE  # noqa: E402
 
 suite = Suite("restart")
+REPAIR = 15  # the agent looks every ten seconds
 
 
 def streams(w, vip, lb, number):
@@ -109,6 +111,44 @@ def deleted_meanwhile(w):
         for family in FAMILIES:
             w.untouched(who, vip[family], 80)
             w.reaches(who, other[family], 80, ["a2"])
+
+
+def uplink_links(agent):
+    """Pins of what the node has on its first device that is not its loopback: the uplink."""
+    found = sorted(agent.pins.glob("v*/links/tc_*-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    lowest = found[0].name.rpartition("-")[2]
+    return [path for path in found if path.name.endswith(f"-{lowest}")]
+
+
+@suite.scenario("programs that somebody detaches, or whose pins somebody removes, are back within ten seconds")
+def repaired(w):
+    vip, number = w.vip(), w.node_port()
+    w.web("web", vip, w.pod("a2", "b2"), node_port=number, kind="NodePort")
+    node, agent = w.nodes["n1"], w.lab.agents["n1"]
+    for family in FAMILIES:
+        w.reaches(w.client, node.ip[family], number, ["a2", "b2"])
+    sockets = list(agent.pins.glob("v*/links/connect*"))
+    for spoil in (detach, unpin):
+        for path in (*uplink_links(agent), *sockets):
+            spoil(path)
+        w.fails(w.client, node.ip[4], number)
+        for family in FAMILIES:
+            def look():
+                answers = [w.client.fetch(node.ip[family], number, timeout=SILENCE)[0]]
+                answers += [node.fetch(vip[family], 80, timeout=SILENCE)[0]] if w.sockets else []
+                return "" if all(answer.pod in ("a2", "b2") for answer in answers) else f"{answers}"
+            w.holds(look, f"IPv{family} after {spoil.__name__}", within=REPAIR)
+        w.holds(lambda: "" if set(sockets) <= set(agent.pins.glob("v*/links/*")) and uplink_links(agent)
+                else f"{pins(agent)}", f"the pins after {spoil.__name__}", within=REPAIR)
+
+
+def detach(pin):
+    done = subprocess.run(["bpftool", "link", "detach", "pinned", str(pin)], capture_output=True, text=True)
+    assert done.returncode == 0, f"bpftool link detach pinned {pin}: {done.stderr}"
+
+
+def unpin(pin):
+    pin.unlink()
 
 
 @suite.scenario("a pod's device that appears while the agent runs is served within the budget", paths=(PACKETS,))
