@@ -46,9 +46,9 @@ static __always_inline bool ct_expired(const struct lb_ct *entry, __u8 proto, __
 	return now - entry->last_seen >= (__u64)ct_lifetime_sec(entry, proto) * cfg.hz;
 }
 
-/* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend; everything
- * else only while the frontend still is that service's and the backend serves; a SYN only as a retransmission of an
- * open handshake. */
+/* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend;
+ * everything else only while the frontend still is that service's and the backend serves; a SYN only as a
+ * retransmission of an open handshake. */
 static __always_inline bool ct_follows(const struct lb_ct *entry, const struct lb_frontend *frontend,
 				       const struct lb_packet *p, __u64 now)
 {
@@ -60,8 +60,7 @@ static __always_inline bool ct_follows(const struct lb_ct *entry, const struct l
 		if (entry->state != LB_CT_OPEN)
 			return false;
 	}
-	return frontend_names(frontend, entry->service) &&
-	       still_serves(entry->service, entry->position, entry->generation);
+	return frontend_serves(frontend, entry->position, entry->generation);
 }
 
 /* A SYN from a backend that has long said more belongs to a connection dialled past the frontend. */

@@ -5,16 +5,20 @@
 
 #include <lb/abi.h>
 #include "maps.h"
+#include "service.h"
 
 static __always_inline const struct lb_frontend *frontend_exact(const struct lb_frontend_key *key)
 {
 	return bpf_map_lookup_elem(&lb_frontends, key);
 }
 
-/* A flow of another service may not stay: the frontend has changed hands. */
-static __always_inline bool frontend_names(const struct lb_frontend *frontend, __u32 service)
+/* Does the frontend's Service still have the backend that a flow remembers? The sets of both sides share positions and
+ * generations, so a change of policy moves no flow; a generation is given to one backend of one Service only, so a flow
+ * of another Service, whose frontend this was, may not stay. */
+static __always_inline bool frontend_serves(const struct lb_frontend *frontend, __u16 position, __u32 generation)
 {
-	return frontend->inside == service || frontend->outside == service;
+	return still_serves(frontend->inside, position, generation) ||
+	       (frontend->outside != frontend->inside && still_serves(frontend->outside, position, generation));
 }
 
 /* An address that belongs to frontends only: whatever port is dialled, it is never the host's. */

@@ -193,9 +193,8 @@ static __always_inline enum lb_reason choose_datagram(struct bpf_sock_addr *ctx,
 	__u64 now = bpf_jiffies64();
 	enum lb_reason why;
 
-	if (known && frontend && frontend_names(frontend, known->service) &&
-	    now - known->last_seen < (__u64)cfg.sock_udp_sec * cfg.hz &&
-	    still_serves(known->service, known->position, known->generation)) {
+	if (known && frontend && now - known->last_seen < (__u64)cfg.sock_udp_sec * cfg.hz &&
+	    frontend_serves(frontend, known->position, known->generation)) {
 		known->last_seen = now;
 		pick->addr = known->addr;
 		pick->port = known->port;

@@ -26,9 +26,9 @@ std::vector<Cidr> missing_from(const std::vector<Cidr>& sorted, const std::vecto
 Result<> Kernel::State::apply(const PutService& put)
 {
     auto& [id, row] = put;
-    auto* old = find(id);
+    auto [old, sibling] = find_pair(id);
     auto next = contents.generations;
-    auto block = place(old ? &old->block : nullptr, row, next, seed);
+    auto block = place(old ? &old->block : nullptr, row, next, seed, sibling);
     if (!block)
         return error(
             fmt::format("{}: {} backends are more than the {} that one service can have; nothing was changed",
@@ -91,6 +91,23 @@ Result<> Kernel::State::apply(const PutService& put)
     auto narrowed = stop_admitting(*number, admitted, stale);
     installed.source_ranges = std::move(admitted);
     return narrowed;
+}
+
+/// The service and the block of the same port's other scope, which is its neighbour in the order of ids.
+std::pair<Held*, const Block*> Kernel::State::find_pair(const ServiceId& id)
+{
+    auto& held = contents.held;
+    auto at = held.lower_bound(id);
+    auto* own = at != held.end() && at->first == id ? &at->second : nullptr;
+    auto other = id.scope == Scope::local ? at : own ? std::next(at) : at;
+    if (other == (id.scope == Scope::local ? held.begin() : held.end()))
+        return {own, nullptr};
+    if (id.scope == Scope::local)
+        --other;
+    bool one_port = other->first.key == id.key && other->first.uid == id.uid &&
+                    other->first.port_name == id.port_name && other->first.protocol == id.protocol &&
+                    other->first.family == id.family;
+    return {own, one_port ? &other->second.block : nullptr};
 }
 
 Result<> Kernel::State::apply(const EraseService& erase)

@@ -76,6 +76,7 @@ struct Kernel::State {
     void retire(const Held& held, bool number_too);
     void reclaim();
     Held* find(const std::optional<ServiceId>& id);
+    std::pair<Held*, const Block*> find_pair(const ServiceId& id);
     void count_sides(const FrontendRow& row, bool up);
 };
 

@@ -58,30 +58,58 @@ Occupied occupied(const Block* installed)
 
 constexpr std::uint16_t nowhere = std::numeric_limits<std::uint16_t>::max();
 
-/// Where every backend goes: survivors stay, others take the lowest free positions.
-std::vector<std::uint16_t> positions(const Block* installed, const std::vector<Backend>& backends)
+/// Where the backends of a row are in a block; nowhere: it is not in it. Both are sorted.
+std::vector<std::uint16_t> found_in(const Block* block, const std::vector<Backend>& backends)
 {
-    std::vector<std::uint16_t> to(backends.size(), nowhere);
-    std::vector<bool> taken(std::max(backends.size(), installed ? installed->rows.size() : 0));
-    auto old = occupied(installed);
-    auto next = old.begin();
+    std::vector<std::uint16_t> at_row(backends.size(), nowhere);
+    auto rows = occupied(block);
+    auto next = rows.begin();
     for (std::size_t i = 0; i < backends.size(); ++i) {
-        while (next != old.end() && next->first < backends[i].at)
+        while (next != rows.end() && next->first < backends[i].at)
             ++next;
-        if (next == old.end() || next->first != backends[i].at)
-            continue;
-        to[i] = next->second;
-        taken[next->second] = true;
+        if (next != rows.end() && next->first == backends[i].at)
+            at_row[i] = next->second;
     }
-    std::uint16_t free = 0;
-    for (auto& position : to) {
-        if (position != nowhere)
+    return at_row;
+}
+
+/// A backend's place; without a generation it needs a fresh one.
+struct Seat {
+    std::uint16_t position = nowhere;
+    std::uint32_t generation = 0;
+};
+
+/// Survivors stay. Who is in the sibling sits where it sits there. Others take the lowest free positions,
+/// those that are vacant in the sibling first, so that it can follow.
+std::vector<Seat> seats(const Block* installed, const Block* sibling, const std::vector<Backend>& backends)
+{
+    std::vector<Seat> given(backends.size());
+    auto rows_of = [](const Block* block) { return block ? block->rows.size() : 0; };
+    std::vector<bool> taken(rows_of(installed) + rows_of(sibling) + backends.size());
+    for (const auto* block : {installed, sibling}) {
+        if (!block)
             continue;
-        while (taken[free])
+        auto known = found_in(block, backends);
+        for (std::size_t i = 0; i < given.size(); ++i) {
+            if (given[i].position != nowhere || known[i] == nowhere || taken[known[i]])
+                continue;
+            given[i] = {known[i], block->rows[known[i]].generation};
+            taken[known[i]] = true;
+        }
+    }
+    auto kept_free = [&](std::size_t position) {
+        return sibling && position < sibling->rows.size() && !is_vacant(sibling->rows[position]) &&
+               backends.size() + sibling->rows.size() <= LB_MAX_ROWS;
+    };
+    std::size_t free = 0;
+    for (auto& seat : given) {
+        if (seat.position != nowhere)
+            continue;
+        while (taken[free] || kept_free(free))
             ++free;
-        position = free++;
+        seat.position = static_cast<std::uint16_t>(free++);
     }
-    return to;
+    return given;
 }
 
 /// Read side of a block's parts: copies, since the bytes need not be aligned.
@@ -160,7 +188,7 @@ bool operator==(const Block& a, const Block& b)
 }
 
 std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
-                           std::uint32_t seed)
+                           std::uint32_t seed, const Block* sibling)
 {
     if (row.backends.size() > LB_MAX_ROWS)
         return std::nullopt;
@@ -172,18 +200,16 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
         block.affinity_epoch =
             installed && installed->affinity_timeout_sec ? installed->affinity_epoch : generations.take();
 
-    auto to = positions(installed, row.backends);
-    block.rows.resize(to.empty() ? 0 : 1u + *std::ranges::max_element(to));
+    auto to = seats(installed, sibling, row.backends);
+    block.rows.resize(to.empty() ? 0 : 1u + std::ranges::max(to, {}, &Seat::position).position);
     std::vector<MaglevBackend> chosen;
     chosen.reserve(row.backends.size());
     for (std::size_t i = 0; i < to.size(); ++i) {
         const auto& backend = row.backends[i];
-        bool survives = installed && to[i] < installed->rows.size() && !is_vacant(installed->rows[to[i]]) &&
-                        at(installed->rows[to[i]]) == backend.at;
-        block.rows[to[i]] =
-            to_row(backend, survives ? installed->rows[to[i]].generation : generations.take());
+        const auto& seat = to[i];
+        block.rows[seat.position] = to_row(backend, seat.generation ? seat.generation : generations.take());
         if (backend.chosen)
-            chosen.push_back({.at = backend.at, .position = to[i]});
+            chosen.push_back({.at = backend.at, .position = seat.position});
     }
     block.slots = maglev_table(chosen, maglev_slots(row.backends.size()), seed);
     return block;

@@ -42,8 +42,10 @@ struct Block {
 
 /// The block `row` should have, given what is installed. Survivors keep position and generation; others fill
 /// vacant positions with fresh generations. Refused (nullopt) above LB_MAX_ROWS backends.
+/// `sibling`: the installed block of the other scope of one Service port. A backend of both has one position
+/// and one generation in both, so that a flow finds it by whichever set its frontend names.
 std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
-                           std::uint32_t seed);
+                           std::uint32_t seed, const Block* sibling = nullptr);
 
 /// Same flags, rows and slots: nothing to publish.
 bool operator==(const Block& a, const Block& b);

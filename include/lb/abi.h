@@ -97,12 +97,13 @@ struct lb_block {
 /* Terminating: serves its old flows (or all, when nothing else is left). */
 #define LB_BACKEND_TERMINATING (1 << 3)
 
-/* One endpoint at its position. All zero: the position is vacant. */
+/* One endpoint at its position. All zero: the position is vacant. An endpoint that is in both sets of a Service port
+ * has the same position and generation in both. */
 struct lb_backend {
 	struct lb_addr addr;
 	__be16 port;
 	__u16 flags;	  /* LB_BACKEND_* */
-	__u32 generation; /* unique on this node for ever; a ct or affinity entry with another one is void */
+	__u32 generation; /* given once on this node, for ever; a ct or affinity entry with another one is void */
 	__u16 weight;
 	__u16 pad[3];
 };

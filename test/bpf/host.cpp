@@ -144,7 +144,7 @@ Outcome Host::egress(const Bytes& frame, const Link& link)
     return runner_.run(LB_HOOK_TC_EGRESS, frame, link.ifindex);
 }
 
-std::uint32_t Host::publish(const Spec& spec, std::uint32_t number)
+std::uint32_t Host::publish(const Spec& spec, std::uint32_t number, std::uint32_t sibling)
 {
     if (!number)
         number = next_number_++;
@@ -153,8 +153,11 @@ std::uint32_t Host::publish(const Spec& spec, std::uint32_t number)
     row.affinity_timeout_sec = spec.affinity_timeout_sec;
     row.drop_if_empty = spec.drop_if_empty;
     std::ranges::sort(row.backends, {}, &Backend::at);
-    auto old = blocks_.find(number);
-    auto block = place(old == blocks_.end() ? nullptr : &old->second, row, generations_, LB_DEFAULT_SEED);
+    auto known = [&](std::uint32_t which) {
+        auto found = blocks_.find(which);
+        return found == blocks_.end() ? nullptr : &found->second;
+    };
+    auto block = place(known(number), row, generations_, LB_DEFAULT_SEED, known(sibling));
     auto encoded = encode(block.value(), number);
     auto offset = space_.take(encoded.size()).value(); // never given back: a test is shorter than the arena
     std::ranges::copy(encoded, arena() + offset);

@@ -44,7 +44,8 @@ public:
     Outcome egress(const Bytes& frame, const Link& link);
 
     /// Publishes a service; its number. With a number: replaces it, survivors keep position and generation.
-    std::uint32_t publish(const Spec& spec, std::uint32_t number = 0);
+    /// `sibling`: the other backend set of the same Service port.
+    std::uint32_t publish(const Spec& spec, std::uint32_t number = 0, std::uint32_t sibling = 0);
     void withdraw(std::uint32_t number);
     const Block& block(std::uint32_t number) const { return blocks_.at(number); }
 

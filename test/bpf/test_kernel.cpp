@@ -7,6 +7,8 @@
 #include <latch>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "datapath/kernel.hpp"
 #include "small_maps.hpp"
 
@@ -129,6 +131,24 @@ public:
         auto only = 0u;
         REQUIRE(bpf_map_lookup_elem(maps.arena.get(), &only, bytes.data()) == 0);
         return bytes;
+    }
+    /// "10.0.0.1@0#1 ..." : address, position, generation.
+    std::string places(const ServiceId& service)
+    {
+        for (auto number : keys<std::uint32_t>(maps.names)) {
+            auto name = read<lb_service_name>(maps.names, number).value();
+            if (name.name != service.key.name || name.scope != static_cast<std::uint8_t>(service.scope))
+                continue;
+            auto at = record(number);
+            auto bytes = arena();
+            std::string text;
+            auto block = decode(std::span{bytes}.subspan(at.block), number, at).value();
+            for (std::size_t i = 0; i < block.rows.size(); ++i)
+                if (const auto& each = block.rows[i]; each.generation)
+                    text += fmt::format("{}@{}#{} ", Address::from(each.addr).text(), i, each.generation);
+            return text;
+        }
+        return "not there";
     }
     std::uint32_t generation(const char* name, const char* address)
     {
@@ -278,6 +298,36 @@ TEST_CASE("survivors keep position and generation, newcomers get a generation ne
     CHECK(rows[1].generation > third);
     auto counter = read<lb_node>(node.maps.node, 0u)->next_generation;
     CHECK(counter == rows[1].generation + 1);
+}
+
+TEST_CASE("a backend has one position and one generation in both sets of its Service port", "[kernel]")
+{
+    Agent node;
+    auto cluster = id("web"), local = id("web", Family::v4, Scope::local);
+    auto six = id("web", Family::v6, Scope::local);
+    node.put(id("ant"), row({backend("10.9.0.1"), backend("10.9.0.2")}));
+    node.put(id("zebra", Family::v4, Scope::local), row({backend("10.9.0.3")}));
+    node.put(cluster, row({backend("10.0.0.1"), backend("10.0.0.2"), backend("10.0.0.3")}));
+    node.put(cluster, row({backend("10.0.0.2"), backend("10.0.0.3")}));
+    CHECK(node.places(cluster) == "10.0.0.2@1#5 10.0.0.3@2#6 ");
+    node.put(local, row({backend("10.0.0.2"), backend("10.0.0.3")}));
+    CHECK(node.places(local) == node.places(cluster));
+
+    auto changed = row({backend("10.0.0.0"), backend("10.0.0.3"), backend("10.0.0.4")});
+    node.put(cluster, changed);
+    node.restart();
+    node.put(local, changed);
+    CHECK(node.places(local) == node.places(cluster));
+    CHECK(node.places(local) == "10.0.0.0@0#7 10.0.0.3@2#6 10.0.0.4@3#8 ");
+
+    node.erase(local);
+    node.put(local, changed);
+    CHECK(node.places(local) == node.places(cluster));
+    node.erase(cluster);
+    node.put(cluster, changed);
+    CHECK(node.places(local) == node.places(cluster));
+    node.put(six, row({backend("fd00::1")})); // another family: not its sibling
+    CHECK(node.generation("ant", "10.9.0.1") == 1);
 }
 
 TEST_CASE("a row that is installed already is not published again", "[kernel]")

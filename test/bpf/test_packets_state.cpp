@@ -157,6 +157,35 @@ TEST_CASE("a UDP flow does not stay with a Service that has lost the frontend")
     CHECK(served.backend_of(0) == on.second);
 }
 
+TEST_CASE("a flow stays with its backend when a policy gives its frontend the other backend set")
+{
+    auto on = GENERATE(from_range(casts()));
+    auto to_local = GENERATE(true, false);
+    CAPTURE(on, to_local);
+    Host node;
+    auto chosen = [&](const SocketAddress& which) {
+        Spec spec{.backends = {local(on.pod), local(on.second)}};
+        for (auto& backend : spec.backends)
+            backend.chosen = backend.at == which;
+        return spec;
+    };
+    auto first = node.publish(chosen(on.pod)), other = node.publish(chosen(on.second), 0, first);
+    node.vip(on.vip, on.protocol, to_local ? first : other);
+    auto backend_of = [&](const SocketAddress& client) {
+        return node.ingress(on.request(client, on.vip), network().uplink)
+            .packet()
+            .dst; // TCP: a handshake sent again
+    };
+    auto mine = to_local ? on.pod : on.second, theirs = to_local ? on.second : on.pod;
+    REQUIRE(backend_of(on.client) == mine);
+    node.vip(on.vip, on.protocol, to_local ? other : first);
+    node.withdraw(to_local ? first : other);
+    CHECK(backend_of(on.client) == mine);
+    CHECK(backend_of(on.other_client) == theirs);
+    node.publish({.backends = {local(theirs)}}, to_local ? other : first);
+    CHECK(backend_of(on.client) == theirs);
+}
+
 TEST_CASE("after a UDP flow moved, a late answer of the old backend still is the frontend's")
 {
     auto on = GENERATE(from_range(casts(proto_udp)));

@@ -310,3 +310,79 @@ TEST_CASE("positions and generations hold over random histories", "[layout]")
         }
     });
 }
+
+TEST_CASE("a backend sits at one place in both sets of its Service port", "[layout]")
+{
+    Generations generations{1};
+    auto three = row_of({"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"});
+    auto cluster = place(nullptr, three, generations, seed);
+    cluster = place(&*cluster, row_of({"10.0.0.1:80", "10.0.0.3:80"}), generations, seed);
+    auto local = place(nullptr, row_of({"10.0.0.1:80", "10.0.0.3:80"}), generations, seed, &*cluster);
+    CHECK(text(*local) == "10.0.0.1:80#1 vacant 10.0.0.3:80#3");
+    CHECK(generations.next() == 4);
+
+    auto next = row_of({"10.0.0.1:80", "10.0.0.4:80"});
+    cluster = place(&*cluster, next, generations, seed, &*local);
+    CHECK(text(*cluster) == "10.0.0.1:80#1 10.0.0.4:80#4");
+    local = place(&*local, next, generations, seed, &*cluster);
+    CHECK(text(*local) == text(*cluster));
+}
+
+TEST_CASE("who comes back into one set while the other still has it gets its place back", "[layout]")
+{
+    Generations generations{1};
+    auto two = row_of({"10.0.0.1:80", "10.0.0.2:80"});
+    auto cluster = place(nullptr, two, generations, seed);
+    auto local = place(nullptr, two, generations, seed, &*cluster);
+    cluster = place(&*cluster, row_of({"10.0.0.2:80", "10.0.0.3:80"}), generations, seed, &*local);
+    CHECK(text(*cluster) == "vacant 10.0.0.2:80#2 10.0.0.3:80#3"); // the local set still has the first there
+    cluster = place(&*cluster, two, generations, seed, &*local);
+    CHECK(text(*cluster) == "10.0.0.1:80#1 10.0.0.2:80#2");
+}
+
+TEST_CASE("a full set takes the places it needs, whatever its sibling has there", "[layout]")
+{
+    Generations generations{1};
+    auto sibling = place(nullptr, row_of({"10.0.0.1:80"}), generations, seed);
+    ServiceRow full;
+    for (std::uint32_t i = 0; i < LB_MAX_ROWS; ++i) {
+        Backend backend{.at = at("10.1.0.0:80"), .serving = true};
+        backend.at.address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
+        backend.at.address.bytes[15] = static_cast<std::uint8_t>(i);
+        full.backends.push_back(backend);
+    }
+    CHECK(place(nullptr, full, generations, seed, &*sibling)->rows.size() == LB_MAX_ROWS);
+}
+
+TEST_CASE("the sets of a Service port agree over random histories in which either may miss a change",
+          "[layout]")
+{
+    rc::prop("one backend, one place; one place, one backend", [] {
+        Generations generations{1};
+        std::optional<Block> cluster, local;
+        auto installed = [](const auto& block) { return block ? &*block : nullptr; };
+        auto steps = *rc::gen::inRange(1, 16);
+        for (int step = 0; step < steps; ++step) {
+            auto row = random_row();
+            if (*rc::gen::inRange(0, 4) != 0)
+                cluster = place(installed(cluster), row, generations, seed, installed(local));
+            auto fate = *rc::gen::inRange(0, 5);
+            if (fate == 0)
+                local.reset();
+            else if (fate != 1)
+                local = place(installed(local), row, generations, seed, installed(cluster));
+            if (!cluster || !local)
+                continue;
+            auto here = places(*cluster), there = places(*local);
+            std::map<std::size_t, std::uint32_t> generation_at;
+            for (const auto& [who, place] : here) {
+                generation_at.emplace(place.first, place.second);
+                if (auto other = there.find(who); other != there.end())
+                    RC_ASSERT(other->second == place);
+            }
+            for (const auto& [who, place] : there)
+                if (auto other = generation_at.find(place.first); other != generation_at.end())
+                    RC_ASSERT(other->second == place.second);
+        }
+    });
+}
