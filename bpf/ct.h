@@ -93,13 +93,14 @@ static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tupl
 	bool first_reply = reply && !(entry->flags & LB_CT_REPLIED);
 	bool fin = tcp && (tcp_flags & LB_TCP_FIN) && !(entry->flags & LB_CT_FIN);
 	bool rst = tcp && (tcp_flags & LB_TCP_RST) && entry->state != LB_CT_CLOSING;
+	bool alive = tcp && (entry->flags & LB_CT_RESET) && !(tcp_flags & (LB_TCP_RST | LB_TCP_SYN));
 	bool settled = tcp && !reply && !(tcp_flags & LB_TCP_SYN) && entry->state == LB_CT_OPEN &&
 		       (entry->flags & LB_CT_REPLIED);
 	struct lb_ct *peer;
 
 	if (tcp && reply && !(tcp_flags & LB_TCP_SYN))
 		entry->flags |= LB_CT_SPOKE;
-	if (!first_reply && !fin && !rst && !settled && now - entry->last_seen < cfg.hz)
+	if (!first_reply && !fin && !rst && !alive && !settled && now - entry->last_seen < cfg.hz)
 		return;
 
 	peer = ct_peer(t, entry);
@@ -116,13 +117,21 @@ static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tupl
 				peer->state = LB_CT_ESTABLISHED;
 		}
 	}
-	if (settled) {
+	if (settled || alive) {
 		entry->state = LB_CT_ESTABLISHED;
-		if (peer)
+		entry->flags &= ~LB_CT_RESET;
+		if (peer) {
 			peer->state = LB_CT_ESTABLISHED;
+			peer->flags &= ~LB_CT_RESET;
+		}
 	}
 	if (fin)
 		entry->flags |= LB_CT_FIN;
+	if (rst && entry->state == LB_CT_ESTABLISHED) {
+		entry->flags |= LB_CT_RESET;
+		if (peer)
+			peer->flags |= LB_CT_RESET;
+	}
 	if (rst || (fin && peer && (peer->flags & LB_CT_FIN))) {
 		entry->state = LB_CT_CLOSING;
 		if (peer)

@@ -208,6 +208,8 @@ struct lb_ct {
 #define LB_CT_SPOKE (1 << 3)
 /* This direction has sent its FIN. */
 #define LB_CT_FIN (1 << 4)
+/* Closing because of a RST while it was established: what follows that is no RST says that nobody believed it. */
+#define LB_CT_RESET (1 << 5)
 
 /* ClientIP affinity: one client on one frontend. */
 struct lb_affinity_key {

@@ -97,6 +97,50 @@ TEST_CASE("a connection closes with the FIN of both sides, not of one")
     CHECK(connection.client(ack).verdict != Verdict::drop); // the last ACK still passes
 }
 
+TEST_CASE("a connection that goes on after a RST is established again")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    auto here = GENERATE(true, false);
+    auto by_client = GENERATE(true, false);
+    auto goes_on_by_client = GENERATE(true, false);
+    auto flags = GENERATE(as<std::uint8_t>{}, ack, fin | ack);
+    CAPTURE(on, here, by_client, goes_on_by_client, int{flags});
+    Connection connection{on, here};
+    connection.establish();
+    auto send = [&](bool client, std::uint8_t with) {
+        client ? connection.client(with) : connection.backend(with);
+    };
+    for (int round = 0; round < 2; ++round) {
+        send(by_client, rst);
+        send(!by_client, rst | ack);
+        CHECK(connection.state() == LB_CT_CLOSING);
+        send(goes_on_by_client, flags);
+        CHECK(connection.state() == LB_CT_ESTABLISHED);
+    }
+}
+
+TEST_CASE("nothing revives a connection that was refused, or that both sides have ended")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    auto here = GENERATE(true, false);
+    auto refused = GENERATE(true, false);
+    CAPTURE(on, here, refused);
+    Connection connection{on, here};
+    if (refused) {
+        connection.backend(rst | ack);
+    } else {
+        connection.establish();
+        connection.client(rst);
+        connection.client(fin | ack);
+        connection.backend(fin | ack);
+        CHECK(connection.state() == LB_CT_CLOSING);
+        connection.client(rst);
+    }
+    connection.client(ack);
+    connection.backend(ack);
+    CHECK(connection.state() == LB_CT_CLOSING);
+}
+
 TEST_CASE("a refused connection closes at once")
 {
     auto on = GENERATE(from_range(casts(proto_tcp)));
