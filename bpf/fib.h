@@ -16,6 +16,7 @@
 #endif
 /* Linux 6.7; not in the headers of older distributions. */
 #define LB_FIB_LOOKUP_SRC (1U << 4)
+#define LB_FIB_NO_SRC_ADDR 9
 
 struct lb_route {
 	__u32 ifindex;
@@ -31,9 +32,10 @@ static __always_inline const struct lb_node *this_node(void)
 	return bpf_map_lookup_elem(&lb_node, &zero);
 }
 
-/* Route to `dst` as seen from `ifindex`. LB_PASS: found; the neighbour may still be unknown. */
+/* Route to `dst` as seen from `ifindex`. LB_PASS: found; the neighbour may still be unknown. LB_NO_SOURCE: there is
+ * one, but no address for it, which only a lookup with LB_FIB_LOOKUP_SRC asks for. */
 static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const struct lb_packet *p, __u32 ifindex,
-						 const struct lb_addr *src, const struct lb_addr *dst,
+						 const struct lb_addr *src, const struct lb_addr *dst, __u32 flags,
 						 struct lb_route *route)
 {
 	struct bpf_fib_lookup fib = {.ifindex = ifindex, .l4_protocol = p->tuple.proto};
@@ -50,16 +52,18 @@ static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const st
 		__builtin_memcpy(fib.ipv6_src, src, 16);
 		__builtin_memcpy(fib.ipv6_dst, dst, 16);
 	}
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0);
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), flags);
 	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return LB_TOO_BIG;
+	if (ret == LB_FIB_NO_SRC_ADDR)
+		return LB_NO_SOURCE;
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return LB_NO_ROUTE;
 
 	route->ifindex = fib.ifindex;
 	route->resolved = ret == BPF_FIB_LKUP_RET_SUCCESS;
 	__builtin_memcpy(route->dmac, fib.dmac, ETH_ALEN);
-	if (cfg.fib_src) {
+	if (flags & LB_FIB_LOOKUP_SRC) {
 		if (p->family == 4)
 			lb_addr_v4(&route->source, fib.ipv4_src);
 		else
@@ -82,7 +86,9 @@ static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const s
 	struct lb_route route = {};
 	enum lb_reason why;
 
-	why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, &route);
+	why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
+	if (why == LB_NO_SOURCE)
+		why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, 0, &route);
 	if (why != LB_PASS)
 		return why;
 	*source = route.source;

@@ -44,7 +44,7 @@ static __always_inline void stay_on_bridge(struct __sk_buff *skb, const struct l
 {
 	struct lb_route route = {};
 
-	if (find_route(skb, p, master, &rw->src, &rw->dst, &route) == LB_PASS && route.resolved &&
+	if (find_route(skb, p, master, &rw->src, &rw->dst, 0, &route) == LB_PASS && route.resolved &&
 	    route.ifindex == master)
 		bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_dest), route.dmac, ETH_ALEN, 0);
 }
@@ -112,7 +112,7 @@ static __always_inline enum lb_reason translate(struct __sk_buff *skb, const str
 		return LB_TTL_EXCEEDED;
 	route.ifindex = skb->ifindex;
 	if (rw->way == LB_WAY_ROUTE) {
-		failed = find_route(skb, p, skb->ifindex, &rw->src, &rw->dst, &route);
+		failed = find_route(skb, p, skb->ifindex, &rw->src, &rw->dst, 0, &route);
 		if (failed != LB_PASS)
 			return failed;
 	}

@@ -1,4 +1,6 @@
 // A client outside, a Service, a backend here or elsewhere: there and back.
+#include <cstdlib>
+
 #include "bpf/cast.hpp"
 #include "bpf/expect.hpp"
 
@@ -110,6 +112,21 @@ TEST_CASE("a translated source falls back to the route's device and then to the 
                 lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
     CHECK(node.ingress(on.request(on.other_client, on.vip), network().uplink).packet().src.address ==
           primary);
+}
+
+TEST_CASE("where the kernel knows no source for a route, the device's address is used")
+{
+    auto on = GENERATE_COPY(filter([](const Cast& cast) { return !cast.v4(); }, from_range(casts())));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
+    auto run = [](const char* commands) { REQUIRE(std::system(commands) == 0); };
+    run("for each in lo uplink pod bridge port wire inner portinner; do ip -6 addr flush dev $each; done");
+    auto got = node.ingress(on.request(on.vip), network().uplink);
+    run("ip addr add ::1/128 dev lo; ip addr add 2001:db8:1::1/64 dev uplink nodad; "
+        "ip addr add fd00:1:3::1/64 dev bridge nodad");
+    check_sent(got, LB_FORWARD_REMOTE, Verdict::redirect,
+               translated(on.request(on.vip), on.away, on.node(), got.packet().src.port));
 }
 
 TEST_CASE("without any address of the family a flow that needs one is dropped")
