@@ -69,18 +69,18 @@ private:
     Result<> pass(int map, const char* name, Expired expired)
     {
         Table<Key, Value> table{map, name};
-        Result<> deleted;
+        Result<bool> deleted = false;
         auto read = table.for_each([&](const Key& key, const Value& value) {
             ++result_.seen;
             if (!deleted || !expired(key, value))
                 return;
-            auto now_there = table.get(key); // a flow may have begun anew since the batch was read
-            if (!now_there || !*now_there || !expired(key, **now_there))
-                return;
-            deleted = table.erase(key);
-            result_.deleted += deleted.has_value();
+            // A flow may have begun anew since the batch was read.
+            deleted = table.erase_if(key, [&](const Value& now_there) { return expired(key, now_there); });
+            result_.deleted += deleted.value_or(false);
         });
-        return read ? deleted : read;
+        if (read && !deleted)
+            return std::unexpected{deleted.error()};
+        return read;
     }
 
     Result<> flows(int map, const char* name)

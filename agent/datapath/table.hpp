@@ -45,6 +45,20 @@ public:
         return {};
     }
 
+    /// Deletes a row that was read a while ago, if what it holds by now still is to be deleted. True: it was.
+    template <class Condition>
+    Result<bool> erase_if(const Key& key, Condition condition) const
+    {
+        auto now_there = get(key);
+        if (!now_there)
+            return std::unexpected{now_there.error()};
+        if (!*now_there || !condition(**now_there))
+            return false;
+        if (auto erased = erase(key); !erased)
+            return std::unexpected{erased.error()};
+        return true;
+    }
+
     /// Calls visit(key, value) for every row, reading many at a time. For hash maps. Rows written meanwhile
     /// may be missed; rows may be deleted by `visit`.
     template <class Visit>

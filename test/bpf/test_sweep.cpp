@@ -5,6 +5,7 @@
 
 #include "datapath/kernel.hpp"
 #include "datapath/sweep.hpp"
+#include "datapath/table.hpp"
 #include "small_maps.hpp"
 
 using namespace naru;
@@ -102,6 +103,28 @@ TEST_CASE("an entry written after the clock was read is young", "[sweep]")
     future.last_seen = now + 3;
     write(maps.ct_tcp, flow(1000), future);
     CHECK(swept(maps).deleted == 0);
+}
+
+TEST_CASE("an entry that began anew since it was read is not deleted", "[sweep]")
+{
+    auto maps = small_maps();
+    Table<lb_tuple, lb_ct> table{maps.ct_any.get(), "lb_ct_any"};
+    auto old = [](const lb_ct& held) { return held.last_seen < now; };
+    auto key = flow(1000, Protocol::udp);
+    write(maps.ct_any, key, entry(LB_CT_OPEN, 31));
+    Result<bool> deleted = true;
+    auto listed = table.for_each([&](const lb_tuple& each, const lb_ct& value) {
+        REQUIRE(old(value));
+        write(maps.ct_any, each, entry(LB_CT_OPEN, 0)); // the client sends
+        deleted = table.erase_if(each, old);
+    });
+    REQUIRE(listed);
+    CHECK(deleted == false);
+    CHECK(read<lb_ct>(maps.ct_any, key));
+    write(maps.ct_any, key, entry(LB_CT_OPEN, 31));
+    CHECK(table.erase_if(key, old) == true);
+    CHECK(table.erase_if(key, old) == false);
+    CHECK_FALSE(read<lb_ct>(maps.ct_any, key));
 }
 
 TEST_CASE("more entries than one batch holds are all seen", "[sweep]")
