@@ -17,6 +17,7 @@
 #include "datapath/jiffies.hpp"
 #include "datapath/kernel.hpp"
 #include "datapath/sweep.hpp"
+#include "datapath/udp_gone.hpp"
 #include "logging.hpp"
 #include "loop.hpp"
 #include "serve/pages.hpp"
@@ -43,12 +44,12 @@ constexpr auto audit_interval = 10s;
 class Agent {
 public:
     Agent(asio::io_context& io, Clock::time_point started, const Config& config, Datapath datapath, Maps maps,
-          Kernel kernel, Netlink netlink, std::optional<Manifests> manifests)
+          Kernel kernel, UdpGone udp_gone, Netlink netlink, std::optional<Manifests> manifests)
         : config_{config}, started_{started}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
-          kernel_{std::move(kernel)}, manifests_{std::move(manifests)},
+          kernel_{std::move(kernel)}, udp_gone_{std::move(udp_gone)}, manifests_{std::move(manifests)},
           attachments_{datapath_, std::move(netlink), config.devices},
           sync_{{[this]() -> const Tables& { return kernel_.installed(); },
-                 [this](const Change& change) { return kernel_.apply(change); }},
+                 [this](const Change& change) { return udp_gone_.apply(kernel_, change); }},
                 initial_view(config)}
     {
         if (config.access)
@@ -74,13 +75,14 @@ private:
     void gather();
     void step();
     void tell(const SyncReport& report);
+    void tell_sockets();
     void sweep_flows();
     void audit();
     Health health() const { return health_of(sync_, attachments_, last_sync_); }
     Metrics metrics() const
     {
         auto metrics = metrics_of(sync_, attachments_, last_sync_);
-        add_tables(metrics, kernel_, last_sweep_.tombstones, maps_);
+        add_tables(metrics, kernel_, last_sweep_.tombstones, udp_gone_, maps_);
         metrics.attachments = datapath_.attachments();
         if (api_)
             add_watches(metrics, *api_);
@@ -95,6 +97,7 @@ private:
     Datapath datapath_;
     Maps maps_;
     Kernel kernel_;
+    UdpGone udp_gone_;
     std::optional<Manifests> manifests_;
     Attachments attachments_;
     Sync sync_;
@@ -103,6 +106,7 @@ private:
     std::optional<std::chrono::system_clock::time_point> last_sync_;
     SweepResult last_sweep_;
     std::string told_sweep_;
+    std::string told_sockets_;
     bool listed_ = false; ///< every source has told all it knows, once
     bool manifests_changed_ = false;
     bool network_changed_ = false;
@@ -289,6 +293,7 @@ void Agent::audit()
 void Agent::step()
 {
     tell(sync_.step(Clock::now()));
+    tell_sockets();
     last_sync_ = std::chrono::system_clock::now();
     if (!told_ready_ && health().not_ready.empty()) {
         told_ready_ = true;
@@ -318,6 +323,15 @@ void Agent::tell(const SyncReport& report)
         log(Level::info, "applied after all", {{"service", service.text()}});
     if (report.applied > 0)
         log(Level::debug, "applied", {{"changes", std::to_string(report.applied)}});
+}
+
+void Agent::tell_sockets()
+{
+    const auto told = udp_gone_.tell();
+    const auto failure = told ? std::string{} : told.error().message();
+    if (!failure.empty() && failure != told_sockets_)
+        log(Level::warning, failure + "; connected UDP sockets may wait for backends that have gone");
+    told_sockets_ = failure;
 }
 
 /// Flows are judged by tables that are complete only after the first sync.
@@ -366,14 +380,22 @@ Result<> run_agent(const Config& config)
         return std::unexpected{datapath.error()};
     auto maps = datapath->maps();
     auto flows = datapath->maps();
-    if (!maps || !flows)
-        return std::unexpected{(maps ? flows : maps).error()};
+    auto sockets = datapath->maps();
+    for (const auto* opened : {&maps, &flows, &sockets})
+        if (!*opened)
+            return std::unexpected{opened->error()};
     std::vector<std::string> findings;
     auto kernel = Kernel::open(std::move(*maps), config.datapath.seed, findings);
     if (!kernel)
         return std::unexpected{kernel.error()};
     for (const auto& each : findings)
         log(Level::warning, "found in the tables and left out: " + each);
+    std::vector<std::string> lacking;
+    auto udp_gone = UdpGone::open(std::move(*sockets), kernel->installed(), lacking);
+    if (!udp_gone)
+        return std::unexpected{udp_gone.error()};
+    for (const auto& each : lacking)
+        log(Level::warning, each);
     const auto& knobs = datapath->config();
     log(Level::info, "programs loaded",
         {{"bpf-path", config.datapath.bpf_path.string()},
@@ -389,6 +411,7 @@ Result<> run_agent(const Config& config)
                 std::move(*datapath),
                 std::move(*flows),
                 std::move(*kernel),
+                std::move(*udp_gone),
                 std::move(*netlink),
                 std::move(manifests)};
     if (auto able = agent.start(); !able)

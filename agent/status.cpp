@@ -55,7 +55,8 @@ void add_watches(Metrics& metrics, const kube::Source& source)
     }
 }
 
-void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps)
+void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const UdpGone& udp_gone,
+                const Maps& maps)
 {
     const auto& installed = kernel.installed();
     std::size_t ranges = 0;
@@ -64,7 +65,9 @@ void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, 
     metrics.maps = {{"lb_frontends", installed.frontends.size() + tombstones, LB_FRONTENDS_MAX},
                     {"lb_services", installed.services.size(), LB_SERVICES_MAX - 1},
                     {"lb_ranges", ranges, LB_RANGES_MAX},
+                    {"lb_udp_gone", udp_gone.backends(), LB_UDP_GONE_MAX},
                     {"lb_arena", kernel.arena_used(), kernel.arena_capacity()}};
+    metrics.udp_sockets_ended = udp_gone.sockets_ended();
     if (auto counters = read_counters(maps))
         metrics.counters = std::move(*counters);
     else

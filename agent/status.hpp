@@ -7,6 +7,7 @@
 
 #include "attachments.hpp"
 #include "datapath/kernel.hpp"
+#include "datapath/udp_gone.hpp"
 #include "serve/health.hpp"
 #include "serve/metrics.hpp"
 #include "source/kube/source.hpp"
@@ -27,7 +28,8 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
 void add_watches(Metrics& metrics, const kube::Source& source);
 
 /// Adds how full the agent's own maps are, and what the programs counted.
-void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const Maps& maps);
+void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const UdpGone& udp_gone,
+                const Maps& maps);
 
 /// "3 services, 7 frontends", as people count them: Services, and addresses with a port.
 std::string summary(const Tables& installed);

@@ -76,6 +76,16 @@ struct {
 	__type(value, struct lb_service_name);
 } lb_names SEC(".maps");
 
+/* Former backends of UDP Services, for sockets that are still connected to them. Full: the one that left first makes
+ * room, and sockets that are still connected to it hear nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_UDP_GONE_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lb_udp_gone_key);
+	__type(value, struct lb_udp_gone);
+} lb_udp_gone SEC(".maps");
+
 /* ---- flow state: LRU, full means that the entry not used for longest goes ---- */
 
 /* Established TCP must outlive floods of other protocols, hence a table of its own. (Its replies to a source of this

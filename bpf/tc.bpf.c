@@ -9,6 +9,7 @@
 #include "config.h"
 #include "decide.h"
 #include "fib.h"
+#include "gone.h"
 #include "maps.h"
 #include "metrics.h"
 #include "parse.h"
@@ -93,6 +94,8 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 		why = start_flow(skb, p, side, &pick, now, dice, rw);
 	if (why == LB_FORWARD_LOCAL && device->master)
 		stay_on_bridge(skb, p, device->master, rw);
+	if (why == LB_PASS && side == LB_SIDE_INSIDE)
+		why = to_former_backend(skb, p, now);
 	return why;
 }
 
@@ -148,6 +151,7 @@ static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet 
 		break;
 	case LB_NO_BACKEND:
 	case LB_PORT_UNSERVED:
+	case LB_BACKEND_GONE:
 		why = reject(skb, p, why, now);
 		verdict = why == LB_REJECT_LIMIT || why == LB_REWRITE_FAILED ? TC_ACT_SHOT
 									     : (int)bpf_redirect(skb->ifindex, 0);

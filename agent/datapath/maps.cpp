@@ -18,6 +18,7 @@ struct Expected {
     bpf_map_type type;
     std::size_t key_size;
     std::size_t value_size; ///< 0: any
+    bool newer = false;     ///< earlier agents of this layout version did not make it
 };
 
 constexpr std::array expected_maps{
@@ -37,6 +38,8 @@ constexpr std::array expected_maps{
     Expected{"lb_sock", &Maps::sock, BPF_MAP_TYPE_LRU_HASH, 8, sizeof(lb_sock)},
     Expected{"lb_sock_udp", &Maps::sock_udp, BPF_MAP_TYPE_LRU_HASH, sizeof(lb_sock_udp_key),
              sizeof(lb_sock_udp)},
+    Expected{"lb_udp_gone", &Maps::udp_gone, BPF_MAP_TYPE_HASH, sizeof(lb_udp_gone_key), sizeof(lb_udp_gone),
+             true},
     Expected{"lb_metrics", &Maps::metrics, BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(lb_counter)},
 };
 
@@ -68,6 +71,9 @@ Result<Maps> Maps::open(const std::filesystem::path& bpf_path, Access access)
     for (const auto& expected : expected_maps) {
         auto path = folder / expected.name;
         auto fd = open_map(path, access);
+        bool older_pins = !fd && fd.error().code == std::errc::no_such_file_or_directory;
+        if (expected.newer && older_pins && access == Access::read_only)
+            continue;
         if (!fd)
             return std::unexpected{fd.error()};
         auto info = object_info<bpf_map_info>(fd->get());

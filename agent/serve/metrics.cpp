@@ -152,6 +152,10 @@ void add_datapath(const Metrics& all, std::vector<MetricFamily>& out)
     }
     out.push_back(pressure);
     out.push_back(capacity);
+    out.push_back(counter("naru_udp_sockets_ended_total",
+                          "Connected UDP sockets of host processes that were ended because their backend had "
+                          "gone.")
+                      .add(number(all.udp_sockets_ended)));
 }
 
 void add_counters(const Metrics& all, std::vector<MetricFamily>& out)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct Metrics {
     std::vector<Attachment> attachments;
     std::size_t hooks_missing = 0;
     std::vector<MapUse> maps;
+    std::uint64_t udp_sockets_ended = 0;
     std::vector<WatchUse> watches; ///< none when manifests are the source
     std::vector<ReasonCount> counters;
 };

@@ -263,6 +263,22 @@ struct lb_sock_udp {
 	__u64 last_seen; /* jiffies */
 };
 
+/* An address and port that served UDP Services and serves none any more: sockets that were connected to it by way of a
+ * frontend shall hear of it. */
+struct lb_udp_gone_key {
+	struct lb_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+
+struct lb_udp_gone {
+	__u64 since; /* jiffies */
+};
+
+/* So long everybody who sends to such an address is told, where it cannot be known which socket sends. */
+#define LB_UDP_GONE_SEC 60
+
 /* Per-CPU counter of one reason on one hook, see reason.h. */
 struct lb_counter {
 	__u64 packets;
@@ -322,5 +338,6 @@ struct lb_config {
 #define LB_SNAT_MAX 131072
 #define LB_AFFINITY_MAX 65536
 #define LB_SOCK_MAX 131072
+#define LB_UDP_GONE_MAX 8192
 
 #endif

@@ -34,7 +34,8 @@
 	X(SOCK_REFUSED, "sock_refused", "socket call refused: no usable endpoint")              \
 	X(SOCK_UNREACHABLE, "sock_unreachable", "socket call refused: policy or range")         \
 	X(SOCK_LEFT, "sock_left", "socket call left to the packet path")                        \
-	X(ECHO, "echo", "ICMP echo to a frontend answered")
+	X(ECHO, "echo", "ICMP echo to a frontend answered")                                     \
+	X(BACKEND_GONE, "backend_gone", "rejected: a socket's backend serves no Service now")
 
 enum lb_reason {
 #define X(symbol, key, meaning) LB_##symbol,

@@ -2,6 +2,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -123,6 +125,8 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
     for (auto* map : {maps.lb_ct_tcp, maps.lb_ct_any, maps.lb_snat})
         clear<lb_tuple>(map);
     clear<lb_affinity_key>(maps.lb_affinity);
+    clear<lb_udp_gone_key>(maps.lb_udp_gone);
+    clear<std::uint64_t>(maps.lb_sock);
     for (std::uint32_t number = 0; number < 256; ++number)
         put(maps.lb_services, number, std::uint64_t{0});
     fill_buckets(maps.lb_buckets, {});
@@ -196,6 +200,36 @@ void Host::admit(std::uint32_t service, const Cidr& network)
     auto bits = network.bits + (network.address.family() == Family::v4 ? 96u : 0u);
     lb_range_key key{.prefixlen = 32 + bits, .service = service, .addr = network.address.raw()};
     put(runner_.maps().maps.lb_ranges, key, std::uint32_t{1});
+}
+
+void Host::gone(const SocketAddress& at, std::uint64_t since_jiffies)
+{
+    lb_udp_gone_key key{.addr = at.address.raw(), .port = at.port.raw(), .pad = 0, .pad2 = 0};
+    put(runner_.maps().maps.lb_udp_gone, key, lb_udp_gone{.since = since_jiffies});
+}
+
+/// A test run gives its packet a socket. The kernel numbers sockets one after another on a CPU, in pieces of
+/// 4096, when they are first asked for their number.
+void Host::sockets_are(std::uint8_t protocol, const SocketAddress& frontend, const SocketAddress& backend)
+{
+    constexpr std::uint64_t piece = 4096, enough = 64;
+    lb_sock sock{};
+    sock.frontend = frontend.address.raw();
+    sock.frontend_port = frontend.port.raw();
+    sock.backend = backend.address.raw();
+    sock.backend_port = backend.port.raw();
+    sock.proto = protocol;
+    std::uint64_t cookie = 0;
+    do {
+        int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        socklen_t length = sizeof cookie;
+        bool told = fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0;
+        ::close(fd);
+        if (!told)
+            throw std::system_error{errno, std::system_category(), "SO_COOKIE"};
+    } while (cookie % piece > piece - enough - 1);
+    for (std::uint64_t next = cookie + 1; next <= cookie + enough; ++next)
+        put(runner_.maps().maps.lb_sock, next, sock);
 }
 
 void Host::device(const Link& link, std::optional<lb_device> row)

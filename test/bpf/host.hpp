@@ -54,6 +54,10 @@ public:
     void vip(const SocketAddress& at, std::uint8_t protocol, std::uint32_t service, std::uint8_t flags = 0);
     void wildcard(const Address& address);
     void admit(std::uint32_t service, const Cidr& network);
+    /// The address served UDP until then.
+    void gone(const SocketAddress& at, std::uint64_t since_jiffies);
+    /// Every socket this process makes from now on was connected so, as the socket programs would have noted.
+    void sockets_are(std::uint8_t protocol, const SocketAddress& frontend, const SocketAddress& backend);
     void device(const Link& link, std::optional<lb_device> row);
     void primary(const std::optional<Address>& v4, const std::optional<Address>& v6);
 

@@ -22,6 +22,7 @@ struct Sizes {
     std::uint32_t services = 64;
     std::uint32_t ranges = 16;
     std::uint32_t flows = 1024;
+    std::uint32_t udp_gone = 16;
 };
 
 inline UniqueFd make_map(bpf_map_type type, const char* name, std::size_t key, std::size_t value,
@@ -57,6 +58,8 @@ inline Maps small_maps(const Sizes& sizes = {})
     maps.sock = make_map(lru, "lb_sock", 8, sizeof(lb_sock), sizes.flows, 0);
     maps.sock_udp =
         make_map(lru, "lb_sock_udp", sizeof(lb_sock_udp_key), sizeof(lb_sock_udp), sizes.flows, 0);
+    maps.udp_gone = make_map(hash, "lb_udp_gone", sizeof(lb_udp_gone_key), sizeof(lb_udp_gone),
+                             sizes.udp_gone, BPF_F_NO_PREALLOC);
     maps.metrics = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "lb_metrics", 4, sizeof(lb_counter),
                             LB_HOOK_COUNT * LB_METRIC_STRIDE, 0);
     return maps;
@@ -71,7 +74,7 @@ inline Maps again(const Maps& maps)
     copy.arena_bytes = maps.arena_bytes;
     for (auto member : {&Maps::frontends, &Maps::services, &Maps::arena, &Maps::ranges, &Maps::devices,
                         &Maps::node, &Maps::names, &Maps::ct_tcp, &Maps::ct_any, &Maps::snat, &Maps::affinity,
-                        &Maps::sock, &Maps::sock_udp, &Maps::metrics})
+                        &Maps::sock, &Maps::sock_udp, &Maps::udp_gone, &Maps::metrics})
         copy.*member = again(maps.*member);
     return copy;
 }

@@ -222,3 +222,71 @@ TEST_CASE("ICMP of the other family is a protocol without ports")
     sent.protocol = on.v4() ? proto_icmp6 : proto_icmp;
     check_dropped(node.ingress(sent, network().uplink), LB_PROTO_UNSERVED);
 }
+
+TEST_CASE("a datagram to a former backend is refused when its socket was led there by a frontend")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    auto backend = GENERATE_COPY(values({on.away, on.second}));
+    auto long_ago = GENERATE(as<std::uint64_t>{}, 0, 100);
+    CAPTURE(on, backend.text(), long_ago);
+    Host node;
+    node.gone(backend, now_jiffies() - long_ago * LB_UDP_GONE_SEC * ticks_per_second());
+    node.sockets_are(proto_udp, on.vip, backend);
+    auto sent = on.pod_request(backend);
+    check_sent(node.ingress(sent, network().pod), LB_BACKEND_GONE, Verdict::redirect, unreachable_of(sent));
+}
+
+TEST_CASE("a datagram to a former backend passes when its socket dialled that address, or another")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Host node;
+    auto sent = on.pod_request(on.away);
+    SECTION("no frontend led it anywhere") { node.gone(on.away, now_jiffies()); }
+    SECTION("a frontend had led it to another backend")
+    {
+        node.gone(on.away, now_jiffies());
+        node.sockets_are(proto_udp, on.vip, on.second_away);
+    }
+    SECTION("a frontend had led it to another port")
+    {
+        node.gone(on.away, now_jiffies());
+        node.sockets_are(proto_udp, on.vip, {on.away.address, {53}});
+    }
+    SECTION("a TCP socket had the number") // numbers are not used twice; a table may say what it likes
+    {
+        node.gone(on.away, now_jiffies());
+        node.sockets_are(proto_tcp, on.vip, on.away);
+    }
+    SECTION("the address still serves") { node.sockets_are(proto_udp, on.vip, on.away); }
+    SECTION("another port of the address has gone")
+    {
+        node.gone({on.away.address, {53}}, now_jiffies());
+        node.sockets_are(proto_udp, on.vip, on.away);
+    }
+    check_untouched(node.ingress(sent, network().pod), build(sent));
+}
+
+TEST_CASE("neither TCP nor what comes by an uplink is refused for a former backend")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.gone(on.away, now_jiffies());
+    node.sockets_are(on.protocol, on.vip, on.away);
+    auto by_uplink = on.request(on.away), by_pod = on.pod_request(on.away);
+    check_untouched(node.ingress(by_uplink, network().uplink), build(by_uplink));
+    if (on.tcp())
+        check_untouched(node.ingress(by_pod, network().pod), build(by_pod));
+}
+
+TEST_CASE("a former backend's address that is a frontend is served as one")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({.backends = {local(on.second)}}));
+    node.gone(on.vip, now_jiffies());
+    node.sockets_are(proto_udp, on.vip, on.vip);
+    CHECK(node.ingress(on.pod_request(on.vip), network().pod).packet().dst == on.second);
+}

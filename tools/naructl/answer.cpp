@@ -118,6 +118,8 @@ Result<> add_all_uses(Status& out, const Maps& maps)
     add(maps.affinity, "lb_affinity", pair<lb_affinity_key, lb_affinity>{});
     add(maps.sock, "lb_sock", pair<std::uint64_t, lb_sock>{});
     add(maps.sock_udp, "lb_sock_udp", pair<lb_sock_udp_key, lb_sock_udp>{});
+    if (maps.udp_gone)
+        add(maps.udp_gone, "lb_udp_gone", pair<lb_udp_gone_key, lb_udp_gone>{});
     return done;
 }
 
