@@ -21,6 +21,7 @@
 #include "logging.hpp"
 #include "loop.hpp"
 #include "serve/pages.hpp"
+#include "serve/service_health.hpp"
 #include "source/kube/source.hpp"
 #include "source/manifest/manifests.hpp"
 #include "status.hpp"
@@ -40,6 +41,7 @@ constexpr auto batch_time = 3ms;
 constexpr auto reclaim_interval = 1s;
 constexpr auto sweep_interval = 10s;
 constexpr auto audit_interval = 10s;
+constexpr auto health_retry_interval = 2s;
 
 class Agent {
 public:
@@ -86,6 +88,8 @@ private:
         metrics.attachments = datapath_.attachments();
         if (api_)
             add_watches(metrics, *api_);
+        metrics.health_listening = service_health_.listening();
+        metrics.health_failed = service_health_.failed();
         return metrics;
     }
 
@@ -102,6 +106,7 @@ private:
     Attachments attachments_;
     Sync sync_;
     std::optional<kube::Source> api_;
+    ServiceHealth service_health_{io_, sync_.health_checks(), [this] { return is_healthy(health()); }};
     std::vector<HttpServer> servers_;
     std::optional<std::chrono::system_clock::time_point> last_sync_;
     SweepResult last_sweep_;
@@ -173,6 +178,7 @@ void Agent::follow_changes()
     start(every(reclaim_interval, [this] { kernel_.reclaim(); }));
     start(every(sweep_interval, [this] { sweep_flows(); }));
     start(every(audit_interval, [this] { audit(); }));
+    start(every(health_retry_interval, [this] { tell(service_health_.retry()); }));
 }
 
 void Agent::serve_pages()
@@ -292,7 +298,9 @@ void Agent::audit()
 
 void Agent::step()
 {
-    tell(sync_.step(Clock::now()));
+    const auto report = sync_.step(Clock::now());
+    tell(report);
+    tell(service_health_.follow(report.health_ports, sync_.view()));
     tell_sockets();
     last_sync_ = std::chrono::system_clock::now();
     if (!told_ready_ && health().not_ready.empty()) {

@@ -5,6 +5,7 @@
 #include "config.hpp"
 #include "datapath/datapath.hpp"
 #include "logging.hpp"
+#include "open_files.hpp"
 
 namespace {
 
@@ -12,8 +13,10 @@ constexpr int cannot_run = 1;
 
 naru::Result<> run(const naru::Config& config)
 {
-    if (!config.cleanup)
+    if (!config.cleanup) {
+        naru::allow_many_open_files();
         return naru::run_agent(config);
+    }
     auto cleaned = naru::Datapath::cleanup(config.datapath.bpf_path);
     if (cleaned)
         naru::log(naru::Level::info, "nothing of naru is left",

@@ -112,6 +112,7 @@ SyncReport Sync::step(Clock::time_point now)
         stats_.notices[notice.reason]++;
         report.notices.push_back(std::move(notice));
     }
+    report.health_ports = std::move(plan.health_ports);
     carry(plan.changes, now, report);
 
     if (!std::exchange(settled_, true))

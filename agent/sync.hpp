@@ -27,6 +27,7 @@ struct SyncReport {
     std::vector<Notice> notices;      ///< each told once, when it begins
     std::vector<Notice> failures;     ///< one for each Service, told when it begins or its reason changes
     std::vector<ObjectKey> recovered; ///< failed before, hold now
+    std::set<Port> health_ports;      ///< changed, as HealthChecks::replace() says
 };
 
 /// For metrics and health answers.
@@ -68,6 +69,7 @@ public:
     bool synced() const { return synced_; }
     bool has_node() const { return store_.node().has_value(); }
     const NodeView& view() const { return view_; }
+    const HealthChecks& health_checks() const { return planner_.health_checks(); }
     const SyncStats& stats() const { return stats_; }
     /// Since when a change of this family fails for another reason than a refusal, such as lack of
     /// room; nullopt: none does.

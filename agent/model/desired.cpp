@@ -64,6 +64,7 @@ public:
             check(port);
         affinity_sec_ = affinity();
         check_ranges();
+        check_health();
         for (auto family : {Family::v4, Family::v6}) {
             auto cluster_ip = std::ranges::find(service_.cluster_ips, family, &Address::family);
             if (cluster_ip != service_.cluster_ips.end())
@@ -121,6 +122,13 @@ private:
             tell("InvalidSourceRange", "loadBalancerSourceRanges holds no valid CIDR: nobody is admitted");
     }
 
+    void check_health()
+    {
+        if (service_.type == ServiceType::load_balancer && service_.external_policy == TrafficPolicy::local &&
+            service_.health_check_node_port.host)
+            desired_.health_check = {service_.health_check_node_port, service_.created_sec, service_.uid, {}};
+    }
+
     bool serves_ingress(const Ingress& ingress, Family family) const
     {
         return ingress.ip && !ingress.proxy && ingress.ip->family() == family;
@@ -134,6 +142,7 @@ private:
 
     void expand(Family family, const Address& cluster_ip)
     {
+        ready_here_.clear();
         std::set<Address> node_ports;
         if (service_.type == ServiceType::node_port || service_.type == ServiceType::load_balancer)
             node_ports = view_.node_port_addresses(family);
@@ -156,6 +165,8 @@ private:
                                            {cluster, external_local ? local : cluster}, filter);
             add_services(cluster, internal_local || external ? &local : nullptr, filter.admitted);
         }
+        if (desired_.health_check)
+            desired_.health_check->ready_here[family] = ready_here_.size();
     }
 
     /// Whether the port has any frontend besides its ClusterIP.
@@ -218,6 +229,10 @@ private:
         auto selected =
             select_endpoints(slices_, cluster.port_name, cluster.protocol, cluster.family, view_.node);
         refused_endpoints_ = std::max(refused_endpoints_, selected.refused);
+        if (desired_.health_check && selected.ready_here)
+            for (const auto& backend : selected.local)
+                if (backend.chosen)
+                    ready_here_.insert(backend.at.address);
         if (selected.cluster.size() > LB_MAX_ROWS) {
             tell("TooManyEndpoints", std::to_string(selected.cluster.size()) + " endpoints, only " +
                                          std::to_string(LB_MAX_ROWS) + " are used");
@@ -247,6 +262,7 @@ private:
     SourceRanges source_ranges_;
     std::vector<const ServicePort*> ports_;
     std::uint32_t affinity_sec_ = 0;
+    std::set<Address> ready_here_;   ///< of one family: its ports share their endpoints
     unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints
     Desired desired_;
 };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,9 +32,21 @@ struct Claim {
     friend bool operator==(const Claim&, const Claim&) = default;
 };
 
+/// What a load balancer may ask about a Service with externalTrafficPolicy Local, and the claim to its port.
+struct HealthCheck {
+    Port port;
+    std::int64_t created_sec = 0;
+    std::string uid;
+    /// Addresses of ready endpoints on this node, for each family the Service has a ClusterIP of.
+    std::map<Family, std::size_t> ready_here;
+
+    friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+};
+
 struct Desired {
     std::map<ServiceId, ServiceRow> services;
     std::map<FrontendKey, Claim> claims;
+    std::optional<HealthCheck> health_check;
     std::vector<Notice> notices;
 };
 

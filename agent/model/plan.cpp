@@ -146,8 +146,10 @@ void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView
     }
 
     tell(key, next.notices, plan.notices);
-    if (room)
-        want(key, std::move(next), plan.notices, touched);
+    if (!room)
+        return;
+    health_checks_.replace(key, std::move(next.health_check), plan.notices, plan.health_ports);
+    want(key, std::move(next), plan.notices, touched);
 }
 
 void Planner::tell(const ObjectKey& key, const std::vector<Notice>& notices, std::vector<Notice>& fresh)

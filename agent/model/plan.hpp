@@ -10,6 +10,7 @@
 
 #include "claims.hpp"
 #include "diff.hpp"
+#include "health_checks.hpp"
 #include "result.hpp"
 #include "store.hpp"
 
@@ -25,6 +26,7 @@ struct Capacity {
 struct Plan {
     std::vector<Change> changes; ///< in the order of diff()
     std::vector<Notice> notices; ///< each told once, when it begins
+    std::set<Port> health_ports; ///< changed, as HealthChecks::replace() says
 };
 
 class Planner {
@@ -48,6 +50,7 @@ public:
 
     const Tables& wanted() const { return wanted_; }
     const Claims& claims() const { return claims_; }
+    const HealthChecks& health_checks() const { return health_checks_; }
     const std::set<ObjectKey>& refused() const { return refused_; } ///< no room for them
 
 private:
@@ -65,6 +68,7 @@ private:
 
     Capacity capacity_;
     Claims claims_;
+    HealthChecks health_checks_;
     Tables wanted_;
     std::size_t ranges_ = 0; ///< source ranges in wanted_
     bool settled_ = false;

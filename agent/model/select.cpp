@@ -128,6 +128,7 @@ Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::st
         selection.cluster.push_back(backend);
         backend.chosen = ready && local;
         selection.local.push_back(backend);
+        selection.ready_here = selection.ready_here || backend.chosen;
         selection.any_usable = selection.any_usable || ready || state == Condition::draining;
     }
     fall_back(selection.cluster, candidates, [](const Backend&) { return true; });

@@ -27,6 +27,7 @@ struct Selection {
     std::vector<Backend> cluster;
     std::vector<Backend> local;
     bool any_usable = false; ///< some endpoint anywhere is ready, or serving and terminating
+    bool ready_here = false; ///< those chosen in `local` are ready; else they are its fallback
     unsigned refused = 0;    ///< endpoints with an address nobody may serve (loopback, link-local, ...)
 };
 

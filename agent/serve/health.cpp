@@ -43,9 +43,9 @@ HttpAnswer report(const Health& health, bool ok)
     return {.status = ok ? 200u : 503u, .type = "application/json", .body = std::move(body)};
 }
 
-bool is_healthy(const Health& health) { return family_is_healthy(health, 0) && family_is_healthy(health, 1); }
-
 } // namespace
+
+bool is_healthy(const Health& health) { return family_is_healthy(health, 0) && family_is_healthy(health, 1); }
 
 HttpAnswer healthz(const Health& health)
 {

@@ -24,6 +24,8 @@ struct Health {
 /// How long a change may wait before the agent counts as sick: twice kube-proxy's default sync period.
 constexpr std::chrono::seconds health_timeout{60};
 
+bool is_healthy(const Health& health); ///< no change waits for longer than that
+
 HttpAnswer healthz(const Health& health); ///< may load balancers send traffic to this node
 HttpAnswer livez(const Health& health);   ///< does the agent work
 HttpAnswer readyz(const Health& health);  ///< first full sync done, every hook attached

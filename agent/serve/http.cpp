@@ -32,6 +32,8 @@ http::message_generator to_message(HttpAnswer answer, bool head, unsigned versio
     header.set(http::field::content_type, answer.type);
     header.set("X-Content-Type-Options", "nosniff");
     header.set(http::field::cache_control, "no-store");
+    for (const auto& [name, value] : answer.headers)
+        header.set(name, value);
     if (answer.status == 405)
         header.set(http::field::allow, "GET, HEAD");
     if (head) {
@@ -58,7 +60,9 @@ HttpAnswer answer(const Routes& routes, std::string_view method, std::string_vie
 {
     if (method != "GET" && method != "HEAD")
         return {.status = 405, .body = "only GET and HEAD\n"};
-    const auto route = routes.find(target.substr(0, target.find('?')));
+    auto route = routes.find(target.substr(0, target.find('?')));
+    if (route == routes.end())
+        route = routes.find(any_path);
     if (route == routes.end())
         return {.status = 404, .body = "not found\n"};
     return route->second();
@@ -93,6 +97,8 @@ Result<> HttpServer::State::open(const tcp::endpoint& at)
     if (auto ok = check("open a socket"); !ok)
         return ok;
     acceptor.set_option(tcp::acceptor::reuse_address{true}, failed);
+    if (limits.own_family_only && at.address().is_v6())
+        acceptor.set_option(asio::ip::v6_only{true}, failed);
     acceptor.bind(at, failed);
     if (auto ok = check("bind"); !ok)
         return ok;

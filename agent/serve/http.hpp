@@ -8,6 +8,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -19,15 +22,18 @@ struct HttpAnswer {
     unsigned status = 200;
     std::string type = "text/plain; charset=utf-8";
     std::string body;
+    std::vector<std::pair<std::string, std::string>> headers{}; ///< besides the usual ones
 };
 
-/// Path -> answer. Everything else is 404.
+/// Path -> answer. Everything else is 404, unless there is an answer for `any_path`.
+inline constexpr std::string_view any_path = "*";
 using Routes = std::map<std::string, std::function<HttpAnswer()>, std::less<>>;
 
 struct HttpLimits {
     std::uint32_t head_bytes = 8192;
     std::size_t connections = 64; ///< one more, and the one that was silent longest is closed
     std::chrono::milliseconds silence = std::chrono::seconds{30}; ///< for a request to be complete, or read
+    bool own_family_only = false;                                 ///< "::" leaves IPv4 to another listener
 };
 
 /// What `routes` say about one request: method, then path without its query.

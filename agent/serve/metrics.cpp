@@ -112,6 +112,10 @@ void add_sync(const Metrics& all, std::vector<MetricFamily>& out)
                       .add(number(sync.conflicts)));
     out.push_back(gauge("naru_services_refused", "Services that do not fit into the tables.")
                       .add(number(sync.refused)));
+    out.push_back(gauge("naru_service_health_listeners",
+                        "Ports of healthCheckNodePort on addresses of this node, by whether they answer.")
+                      .add(number(all.health_listening), {{"state", "listening"}})
+                      .add(number(all.health_failed), {{"state", "failed"}}));
 }
 
 void add_watches(const Metrics& all, std::vector<MetricFamily>& out)

@@ -33,6 +33,8 @@ struct Metrics {
     std::optional<std::chrono::system_clock::time_point> last_sync;
     std::vector<Attachment> attachments;
     std::size_t hooks_missing = 0;
+    std::size_t health_listening = 0; ///< listeners of healthCheckNodePorts
+    std::size_t health_failed = 0;
     std::vector<MapUse> maps;
     std::uint64_t udp_sockets_ended = 0;
     std::vector<WatchUse> watches; ///< none when manifests are the source

@@ -98,7 +98,7 @@ class Place:
         return [Answer(**answer) for answer in answers]
 
     def get(self, port, path, address="127.0.0.1"):
-        """One HTTP request: {"status", "body"} or {"error"}."""
+        """One HTTP request: {"status", "headers", "body"} or {"error"}."""
         return self.do("get", address=address, port=port, path=path, timeout=2)
 
     def open(self, address, port, proto="tcp", timeout=2, **more):

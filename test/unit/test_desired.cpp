@@ -397,3 +397,67 @@ TEST_CASE("a set never grows beyond a block: chosen endpoints stay, in order", "
     CHECK(std::ranges::all_of(backends, &Backend::chosen));
     CHECK(reasons(d) == "TooManyEndpoints");
 }
+
+TEST_CASE("a load balancer with policy Local has a health check, and nothing else has", "[desired]")
+{
+    auto s = load_balancer();
+    s.health_check_node_port = {32000};
+    CHECK_FALSE(desire(s).health_check);
+    s.external_policy = TrafficPolicy::local;
+    const auto check = desire(s).health_check;
+    REQUIRE(check);
+    CHECK(
+        *check ==
+        HealthCheck{.port = {32000}, .created_sec = 1000, .uid = "uid-web", .ready_here = {{Family::v4, 0}}});
+    s.health_check_node_port = {0};
+    CHECK_FALSE(desire(s).health_check);
+    s.health_check_node_port = {32000};
+    s.type = ServiceType::node_port;
+    CHECK_FALSE(desire(s).health_check);
+}
+
+TEST_CASE("a health check counts the ready endpoints of this node, once for all ports", "[desired]")
+{
+    auto s = load_balancer();
+    s.external_policy = TrafficPolicy::local;
+    s.health_check_node_port = {32000};
+    s.cluster_ips.push_back(addr("fd96::1"));
+    s.ports.push_back({.name = "b", .protocol = Protocol::tcp, .port = {81}, .node_port = {}});
+
+    auto with = [](std::string_view address, bool ready, bool serving, bool terminating,
+                   std::string node = "n1") {
+        auto e = endpoint(address, std::move(node));
+        e.ready = ready;
+        e.serving = serving;
+        e.terminating = terminating;
+        return e;
+    };
+    auto count = [&](std::vector<Endpoint> endpoints, Family family = Family::v4) {
+        auto of = slice("web", std::move(endpoints));
+        of.ports.push_back({.name = "b", .protocol = Protocol::tcp, .port = Port{8081}});
+        return desire(s, {of}).health_check->ready_here.at(family);
+    };
+    CHECK(count({}) == 0);
+    CHECK(count({endpoint("10.0.0.1"), endpoint("10.0.0.2"), endpoint("10.0.0.3", "n2")}) == 2);
+    CHECK(count({endpoint("10.0.0.1"), endpoint("10.0.0.1")}) == 1);
+    CHECK(count({endpoint("fd00::5"), endpoint("fd00::6")}, Family::v6) == 2);
+    CHECK(count({endpoint("fd00::5")}) == 0);
+    CHECK(count({with("10.0.0.1", false, true, true)}) == 0);
+    CHECK(count({with("10.0.0.1", false, true, false)}) == 0);
+    CHECK(count({with("10.0.0.1", true, true, false), with("10.0.0.2", false, true, true)}) == 1);
+    CHECK(count({with("10.0.0.1", true, true, false, "n2"), with("10.0.0.2", false, true, true)}) == 0);
+}
+
+TEST_CASE("a health check counts an endpoint that is ready for one of the ports only", "[desired]")
+{
+    auto s = load_balancer();
+    s.external_policy = TrafficPolicy::local;
+    s.health_check_node_port = {32000};
+    s.ports.push_back({.name = "b", .protocol = Protocol::tcp, .port = {81}, .node_port = {}});
+    auto of_b = slice("web", {endpoint("10.0.0.2")}, "b");
+    of_b.ports = {{.name = "b", .protocol = Protocol::tcp, .port = Port{8081}}};
+    auto of_none = slice("web", {endpoint("10.0.0.3")}, "c");
+    of_none.ports[0].name = "unknown";
+    CHECK(desire(s, {slice("web", {endpoint("10.0.0.1")}), of_b, of_none})
+              .health_check->ready_here.at(Family::v4) == 2);
+}

@@ -131,6 +131,16 @@ TEST_CASE("other paths are not found, other methods are not allowed")
     CHECK_THAT(Client{server}.ask(request("BREW /livez")), Catch::StartsWith("HTTP/1.1 405 "));
 }
 
+TEST_CASE("routes may have an answer for every other path")
+{
+    auto all = routes();
+    CHECK(answer(all, "GET", "/elsewhere").status == 404);
+    all.emplace(any_path, [] { return HttpAnswer{.body = "any\n"}; });
+    CHECK(answer(all, "GET", "/elsewhere?x").body == "any\n");
+    CHECK(answer(all, "GET", "/livez").body == "alive\n");
+    CHECK(answer(all, "PUT", "/elsewhere").status == 405);
+}
+
 TEST_CASE("what is not HTTP is answered once and cut off")
 {
     Running server;

@@ -104,3 +104,12 @@ TEST_CASE("a device name cannot break the page")
     metrics.attachments = {{"tc_ingress", "a\"b\\c", "tcx"}};
     check_has(metrics, {R"(naru_program_info{hook="tc_ingress",mode="tcx",ifname="a\"b\\c"} 1)"});
 }
+
+TEST_CASE("listeners of health ports are counted by whether they answer")
+{
+    Metrics metrics;
+    metrics.health_listening = 3;
+    metrics.health_failed = 1;
+    check_has(metrics, {R"(naru_service_health_listeners{state="listening"} 3)",
+                        R"(naru_service_health_listeners{state="failed"} 1)"});
+}

@@ -392,3 +392,32 @@ TEST_CASE("the tables are a function of the objects, whatever happened on the wa
         RC_ASSERT(loop.kernel.installed == fresh(loop.store, loop.node));
     });
 }
+
+TEST_CASE("a health check comes and goes with its Service, and one without room has none", "[plan]")
+{
+    Loop loop{{.frontends = 2}};
+    auto web = service("web");
+    web.type = ServiceType::load_balancer;
+    web.external_policy = TrafficPolicy::local;
+    web.health_check_node_port = {32000};
+    loop.store.put(web);
+    auto plan = loop.planner.update(loop.store, loop.store.take_dirty(), loop.node, loop.kernel.installed);
+    CHECK(plan.health_ports == std::set<Port>{{32000}});
+    loop.store.put(slice("web", {endpoint("10.0.0.1")}));
+    plan = loop.planner.update(loop.store, loop.store.take_dirty(), loop.node, loop.kernel.installed);
+    CHECK(plan.health_ports.empty());
+    CHECK(loop.planner.health_checks().at({32000})->check.ready_here.at(Family::v4) == 1);
+
+    auto second = web;
+    second.key.name = "second";
+    second.cluster_ips = {addr("10.96.0.2")};
+    second.health_check_node_port = {32001};
+    loop.store.put(second);
+    loop.step();
+    CHECK(loop.told() == "second:NoRoom");
+    CHECK(loop.planner.health_checks().ports() == std::set<Port>{{32000}});
+
+    loop.store.erase_service(web.key);
+    loop.step();
+    CHECK(loop.planner.health_checks().ports() == std::set<Port>{{32001}});
+}

@@ -287,3 +287,19 @@ TEST_CASE("a Node object replaces what stood in for it, and its NodePorts follow
     sync.set_fallback_node({.name = "n1", .zone = {}, .addresses = {addr("192.0.2.1")}});
     CHECK(sync.view().node.addresses.front() == addr("192.0.2.2"));
 }
+
+TEST_CASE("a step names the health ports that changed")
+{
+    FakeTables tables;
+    Sync sync{tables.installer(), {}};
+    auto web = service("web", "10.96.0.1");
+    web.type = ServiceType::load_balancer;
+    web.external_policy = TrafficPolicy::local;
+    web.health_check_node_port = {32000};
+    sync.replace(objects({web}));
+    CHECK(sync.step(start).health_ports.empty());
+    sync.settle();
+    CHECK(sync.step(start).health_ports == std::set<Port>{{32000}});
+    CHECK(sync.health_checks().at({32000})->service == web.key);
+    CHECK(sync.step(start).health_ports.empty());
+}

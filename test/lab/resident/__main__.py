@@ -35,8 +35,8 @@ class Resident:
 
     def get(self, ask):
         try:
-            status, body, _ = http(ask)
-            return {"status": status, "body": body}
+            status, headers, body, _ = http(ask)
+            return {"status": status, "headers": headers, "body": body}
         except OSError as why:
             return {"error": error_name(why)}
 

@@ -72,13 +72,15 @@ def http(ask):
         peer = sock.getpeername()
         sock.sendall(f"GET {ask.get('path', '/')} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n".encode())
         head, _, body = read_all(sock).partition(b"\r\n\r\n")
-        return int(head.split()[1]), body.decode("utf-8", "replace"), peer
+        status, *lines = head.decode("latin1").split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        return int(status.split()[1]), headers, body.decode("utf-8", "replace"), peer
 
 
 def ask_once(ask):
     try:
         if ask.get("proto", "tcp") == "tcp":
-            _, body, peer = http(ask)
+            _, _, body, peer = http(ask)
             return json.loads(body) | {"peer": peer[0], "peer_port": peer[1]}
         connected = ask.get("connected", True)
         with dial(ask, connected) as sock:
