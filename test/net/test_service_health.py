@@ -134,7 +134,7 @@ def taken(w):
         answers(w, "n2", 0)
         w.logged("n1", "FailedToStartServiceHealthcheck", "test/web", str(CHECK), "Address already in use")
     finally:
-        w.nodes["n1"].do("unserve", port=CHECK, proto="tcp")
+        w.nodes["n1"].unserve(f"{CHECK}/tcp")
     answers(w, "n1", 1)
     assert agent.log().count("FailedToStartServiceHealthcheck") == told + 1, agent.log(10)
 

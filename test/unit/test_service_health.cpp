@@ -32,7 +32,7 @@ HealthCheck check(Port port, std::size_t v4, std::optional<std::size_t> v6 = {})
 }
 
 /// The model, the listeners and their loop, which runs while a client waits for its answer.
-struct Node {
+struct Served {
     asio::io_context io;
     HealthChecks checks;
     bool healthy = true;
@@ -115,7 +115,7 @@ TEST_CASE("health ports listen where NodePorts do")
 
 TEST_CASE("a health port answers on any path with the count of the moment and of the family that asks")
 {
-    Node node;
+    Served node;
     const auto port = free_port();
     CHECK(node.set("web", check(port, 1, 0)).failures.empty());
     CHECK(node.health.listening() == 2);
@@ -137,7 +137,7 @@ TEST_CASE("a health port answers on any path with the count of the moment and of
 
 TEST_CASE("a health port closes at once, and a family that goes takes its listener along")
 {
-    Node node;
+    Served node;
     const auto port = free_port();
     node.set("web", check(port, 1, 1));
     node.set("web", check(port, 1));
@@ -150,7 +150,7 @@ TEST_CASE("a health port closes at once, and a family that goes takes its listen
 
 TEST_CASE("a change of one port leaves the connections of others alone")
 {
-    Node node;
+    Served node;
     const auto kept = free_port(), other = free_port();
     node.set("web", check(kept, 1));
     tcp::socket client{node.io};
@@ -168,7 +168,7 @@ TEST_CASE("a change of one port leaves the connections of others alone")
 
 TEST_CASE("wildcard listeners of both families stand side by side")
 {
-    Node node;
+    Served node;
     node.view.node_ports = {.primary = false, .all = true, .cidrs = {}};
     const auto port = free_port();
     CHECK(node.set("web", check(port, 1, 2)).failures.empty());
@@ -178,7 +178,7 @@ TEST_CASE("wildcard listeners of both families stand side by side")
 
 TEST_CASE("listeners follow the addresses of the node")
 {
-    Node node;
+    Served node;
     const auto port = free_port();
     node.view.node_ports.localhost = false;
     node.set("web", check(port, 1));
@@ -190,7 +190,7 @@ TEST_CASE("listeners follow the addresses of the node")
 
 TEST_CASE("a port that somebody else holds is told once, tried again, and its recovery is told")
 {
-    Node node;
+    Served node;
     std::optional<tcp::acceptor> holder;
     holder.emplace(node.io, tcp::endpoint{asio::ip::make_address("127.0.0.1"), 0});
     const Port port{holder->local_endpoint().port()};
@@ -215,7 +215,7 @@ TEST_CASE("a port that somebody else holds is told once, tried again, and its re
 
 TEST_CASE("a failing port that is given up is no recovery")
 {
-    Node node;
+    Served node;
     tcp::acceptor holder{node.io, tcp::endpoint{asio::ip::make_address("127.0.0.1"), 0}};
     node.set("web", check({holder.local_endpoint().port()}, 1));
     CHECK(node.set("web", std::nullopt).recovered.empty());
