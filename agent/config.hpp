@@ -8,6 +8,7 @@
 
 #include "datapath/options.hpp"
 #include "model/node.hpp"
+#include "model/relist_guard.hpp"
 #include "model/result.hpp"
 #include "source/kube/access.hpp"
 
@@ -26,6 +27,7 @@ struct Config {
     std::optional<std::set<std::string>> devices; ///< absent: auto
     ExternalIps external_ips;
     NodePortAddresses node_ports;
+    RelistLimits relist_guard;
     std::string proxy_name; ///< own service-proxy-name; empty: the default proxy
     BindAddress healthz{"0.0.0.0", 10256};
     BindAddress metrics{"127.0.0.1", 10249};

@@ -173,6 +173,28 @@ Result<std::string> label_value(std::string_view value)
     return std::string{text};
 }
 
+Result<RelistLimits> relist_guard(std::string_view value)
+{
+    RelistLimits out;
+    if (value == "off") {
+        out.on = false;
+        return out;
+    }
+    auto words = split(value);
+    auto share = words.front();
+    auto percent =
+        share.ends_with('%') ? whole_number<unsigned>(share.substr(0, share.size() - 1)) : std::nullopt;
+    auto count = words.size() > 1 ? whole_number<std::size_t>(words[1]) : out.count;
+    if (words.size() > 2 || !percent || *percent > 100 || !count)
+        return error(
+            fmt::format("\"{}\" is neither off nor a share with the number that may always go, such as "
+                        "50%,10",
+                        value));
+    out.percent = *percent;
+    out.count = *count;
+    return out;
+}
+
 Result<int> verbosity(std::string_view value)
 {
     auto level = whole_number<int>(value);

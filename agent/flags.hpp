@@ -19,7 +19,8 @@ Result<NodePortAddresses> node_port_addresses(std::string_view value);
 Result<SocketLb> socket_lb(std::string_view value);
 Result<BindAddress> bind_address(std::string_view value); ///< empty: do not listen
 Result<std::vector<kube::Url>> api_servers(std::string_view value);
-Result<std::string> label_value(std::string_view value); ///< as a label may have it, not empty
+Result<std::string> label_value(std::string_view value);   ///< as a label may have it, not empty
+Result<RelistLimits> relist_guard(std::string_view value); ///< "off", "50%" or "50%,10"
 Result<int> verbosity(std::string_view value);
 Result<bool> log_json(std::string_view value);
 Result<std::filesystem::path> absolute_path(std::string_view value); ///< normal, without a slash at the end

@@ -1,5 +1,6 @@
 #include "store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace naru {
@@ -73,20 +74,24 @@ void Store::erase_slice(const ObjectKey& key)
         mark(node.mapped());
 }
 
-void Store::replace_services(std::map<ObjectKey, Service> services)
+void Store::replace_services(std::map<ObjectKey, Service> services, const std::set<ObjectKey>& held)
 {
     for (const auto& key : missing(services_, services))
-        erase_service(key);
+        if (!held.contains(key))
+            erase_service(key);
     for (auto& [_, service] : services)
         put(std::move(service));
 }
 
-void Store::replace_slices(std::map<ObjectKey, EndpointSlice> slices)
+void Store::replace_slices(std::map<ObjectKey, EndpointSlice> slices, const std::set<ObjectKey>& held)
 {
     for (const auto& key : missing(service_of_, slices))
-        erase_slice(key);
-    for (auto& [_, slice] : slices)
-        put(std::move(slice));
+        if (!held.contains(service_of_.at(key)))
+            erase_slice(key);
+    for (auto& [key, slice] : slices)
+        if (auto of = service_of_.find(key);
+            !held.contains(slice.service_key()) && (of == service_of_.end() || !held.contains(of->second)))
+            put(std::move(slice));
 }
 
 void Store::replace(Snapshot snapshot)
@@ -110,6 +115,16 @@ std::vector<const EndpointSlice*> Store::slices_of(const ObjectKey& service) con
         for (const auto& [_, slice] : of->second)
             slices.push_back(&slice);
     return slices;
+}
+
+std::set<ObjectKey> Store::services_with_endpoints() const
+{
+    std::set<ObjectKey> keys;
+    for (const auto& [service, slices] : slices_)
+        if (!service.name.empty() &&
+            std::ranges::any_of(slices, [](const auto& entry) { return !entry.second.endpoints.empty(); }))
+            keys.insert(keys.end(), service);
+    return keys;
 }
 
 void Store::mark_all()

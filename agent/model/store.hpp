@@ -28,15 +28,17 @@ public:
     void erase_service(const ObjectKey& key);
     void erase_slice(const ObjectKey& key);
 
-    // The objects of a kind become exactly these; only what differs becomes dirty.
-    void replace_services(std::map<ObjectKey, Service> services);
-    void replace_slices(std::map<ObjectKey, EndpointSlice> slices);
+    // The objects of a kind become exactly these; only what differs becomes dirty. Services in `held` stay
+    // though they are not listed; slices of Services in `held` stay as they are, whatever is listed.
+    void replace_services(std::map<ObjectKey, Service> services, const std::set<ObjectKey>& held = {});
+    void replace_slices(std::map<ObjectKey, EndpointSlice> slices, const std::set<ObjectKey>& held = {});
     /// All of them. An absent node keeps the last one.
     void replace(Snapshot snapshot);
 
     const Service* service(const ObjectKey& key) const;
     std::vector<const EndpointSlice*> slices_of(const ObjectKey& service) const; ///< in order of their keys
     const std::optional<Node>& node() const { return node_; }
+    std::set<ObjectKey> services_with_endpoints() const;
     const std::map<ObjectKey, Service>& services() const { return services_; }
 
     void mark_all();                     ///< the node or a setting changed

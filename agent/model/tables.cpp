@@ -113,6 +113,23 @@ std::string FrontendKey::text() const
     return exact.substr(0, exact.rfind(':')) + ":*";
 }
 
+std::set<ObjectKey> services_in(const Tables& tables)
+{
+    std::set<ObjectKey> keys;
+    for (const auto& [id, _] : tables.services)
+        keys.insert(keys.end(), id.key);
+    return keys;
+}
+
+std::set<ObjectKey> services_with_backends(const Tables& tables)
+{
+    std::set<ObjectKey> keys;
+    for (const auto& [id, row] : tables.services)
+        if (!row.backends.empty())
+            keys.insert(keys.end(), id.key);
+    return keys;
+}
+
 std::string render(const Tables& tables)
 {
     std::string out;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,9 @@ struct Tables {
     bool empty() const { return services.empty() && frontends.empty(); }
     friend bool operator==(const Tables&, const Tables&) = default;
 };
+
+std::set<ObjectKey> services_in(const Tables& tables);            ///< that have any row
+std::set<ObjectKey> services_with_backends(const Tables& tables); ///< that have a backend
 
 /// One line a row, sorted, in words: the form of golden tests and logs.
 std::string render(const Tables& tables);

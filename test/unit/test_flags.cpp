@@ -103,6 +103,18 @@ TEST_CASE("words and numbers outside their list are refused with the list")
     CHECK(refused(flags::verbosity("2x"), "between 0 and 10"));
 }
 
+TEST_CASE("the relist guard is a share and a number, or off")
+{
+    CHECK(flags::relist_guard("50%") == RelistLimits{});
+    CHECK(flags::relist_guard("80%, 100") == RelistLimits{.percent = 80, .count = 100});
+    CHECK(flags::relist_guard("0%,0") == RelistLimits{.percent = 0, .count = 0});
+    CHECK_FALSE(flags::relist_guard("off")->on);
+    CHECK(flags::relist_guard("80%,100")->text() == "80%,100");
+    CHECK(flags::relist_guard("off")->text() == "off");
+    for (const auto* wrong : {"", "on", "0.5", "50", "101%", "-1%", "50%,", "50%,x", "50%,1,2", "%"})
+        CHECK(refused(flags::relist_guard(wrong), "neither off nor a share"));
+}
+
 TEST_CASE("paths are absolute and normal")
 {
     CHECK(flags::absolute_path("/sys/fs/bpf/naru/") == "/sys/fs/bpf/naru");

@@ -149,3 +149,55 @@ TEST_CASE("a mark is a reason to look again", "[store]")
     store.mark_all();
     CHECK(dirty(store) == "db web");
 }
+
+TEST_CASE("a list of one kind leaves the other kind alone", "[store]")
+{
+    auto store = clean();
+    store.replace_services(std::map<ObjectKey, Service>{{{"shop", "web"}, service("web")}});
+    CHECK(dirty(store) == "db");
+    CHECK(store.slices_of({"shop", "web"}).size() == 1);
+    store.replace_slices(std::map<ObjectKey, EndpointSlice>{});
+    CHECK(dirty(store) == "web");
+    CHECK(store.service({"shop", "web"}));
+}
+
+TEST_CASE("a held Service outlives a list without it, others do not, new ones come", "[store]")
+{
+    auto store = clean();
+    store.replace_services(std::map<ObjectKey, Service>{{{"shop", "new"}, service("new", {"10.96.0.3"})}},
+                           {{"shop", "db"}});
+    CHECK(dirty(store) == "new web");
+    CHECK(store.service({"shop", "db"}));
+    CHECK_FALSE(store.service({"shop", "web"}));
+}
+
+TEST_CASE("slices of a held Service stay as they are, gone, emptied or moved away", "[store]")
+{
+    auto store = clean();
+    store.put(slice("db", {endpoint("10.0.0.5")}));
+    store.take_dirty();
+    std::map<ObjectKey, EndpointSlice> listed;
+    auto list = [&](EndpointSlice s) { listed.insert_or_assign(s.key, std::move(s)); };
+    SECTION("gone") {}
+    SECTION("emptied") { list(slice("web", {})); }
+    SECTION("moved away")
+    {
+        auto moved = slice("web", {});
+        moved.service = "db";
+        list(moved);
+    }
+    store.replace_slices(listed, {{"shop", "web"}});
+    CHECK(dirty(store) == "db");
+    CHECK(store.slices_of({"shop", "web"}).front()->endpoints.size() == 1);
+    CHECK(store.slices_of({"shop", "db"}).empty());
+}
+
+TEST_CASE("only a Service with an endpoint in some slice has endpoints", "[store]")
+{
+    auto store = clean();
+    store.put(slice("db", {}));
+    auto orphan = slice("web", {endpoint("10.0.0.9")}, "orphan");
+    orphan.service.clear();
+    store.put(orphan);
+    CHECK(store.services_with_endpoints() == std::set<ObjectKey>{{"shop", "web"}});
+}

@@ -47,3 +47,17 @@ TEST_CASE("an unnamed port is not written", "[tables]")
     ServiceId id{{"shop", "dns"}, "uid", "", Protocol::udp, Family::v6, Scope::cluster};
     CHECK(id.text() == "shop/dns/UDP v6 cluster");
 }
+
+TEST_CASE("the Services of tables are told once each, with a backend or without", "[tables]")
+{
+    Tables tables;
+    ServiceId web{{"shop", "web"}, "uid", "", Protocol::tcp, Family::v4, Scope::cluster};
+    auto web_local = web, idle = web;
+    web_local.scope = Scope::local;
+    idle.key.name = "idle";
+    tables.services[web].backends = {{.at = at("10.0.0.1:80"), .chosen = true}};
+    tables.services[web_local] = {};
+    tables.services[idle] = {};
+    CHECK(services_in(tables) == std::set<ObjectKey>{{"shop", "idle"}, {"shop", "web"}});
+    CHECK(services_with_backends(tables) == std::set<ObjectKey>{{"shop", "web"}});
+}
