@@ -128,6 +128,10 @@ NodeView Agent::initial_view(const Config& config)
     view.node_ports = config.node_ports;
     view.external_ips = config.external_ips;
     view.proxy_name = config.proxy_name;
+    if (config.access)
+        for (const auto& server : config.access->servers)
+            if (auto address = Address::parse(server.host)) // a name leads to what default/kubernetes holds
+                view.api_servers.insert({*address, {server.port}});
     return view;
 }
 

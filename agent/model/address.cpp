@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <random>
 
 namespace naru {
 
@@ -12,6 +13,12 @@ namespace {
 
 constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr unsigned mapped_bits = 96;
+
+const std::array<std::uint64_t, 2> hash_seed = [] {
+    std::random_device random;
+    auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
+    return std::array{word(), word()};
+}();
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -204,6 +211,16 @@ const char* Address::why_unservable() const
     if (is_multicast())
         return "multicast";
     return is_broadcast() ? "broadcast" : nullptr;
+}
+
+std::size_t AddressHash::operator()(const Address& address) const
+{
+    std::array<std::uint64_t, 2> halves;
+    static_assert(sizeof halves == sizeof address.bytes);
+    std::memcpy(halves.data(), address.bytes.data(), sizeof halves);
+    const auto product =
+        static_cast<unsigned __int128>(halves[0] ^ hash_seed[0]) * (halves[1] ^ hash_seed[1]);
+    return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
 }
 
 std::string SocketAddress::text() const

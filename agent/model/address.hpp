@@ -45,6 +45,11 @@ struct Address {
     friend auto operator<=>(const Address&, const Address&) = default;
 };
 
+/// Seeded for each process: nobody can choose addresses that collide.
+struct AddressHash {
+    std::size_t operator()(const Address& address) const;
+};
+
 struct Port {
     std::uint16_t host = 0;
 

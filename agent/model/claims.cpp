@@ -1,6 +1,8 @@
 #include "claims.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -29,10 +31,11 @@ FrontendRow wildcard_row()
     return row;
 }
 
-Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner)
+/// `refused`: why nobody has the key, when nobody has.
+Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner, const char* refused)
 {
     if (!winner)
-        return {loser.owner, "FrontendRefused", key.text() + " is not served: the address is a ClusterIP"};
+        return {loser.owner, "FrontendRefused", key.text() + " is not served: " + refused};
     return {loser.owner, "FrontendConflict",
             key.text() + " is served for " + winner->owner.text() +
                 ", which comes first; remove it from one of the two"};
@@ -55,8 +58,39 @@ const Claim* Claims::winner(const FrontendKey& key) const
     if (contest == by_key_.end())
         return nullptr;
     const Claim* first = *contest->second.begin();
-    bool shut_out = written_by_hand(*first) && uses_.at(key.address).cluster_ip > 0;
-    return shut_out ? nullptr : first;
+    return shut_out(key, *first) ? nullptr : first;
+}
+
+/// Why an address that is written by hand is nobody's; null when it is not, or allocated.
+const char* Claims::shut_out(const FrontendKey& key, const Claim& claim) const
+{
+    if (!written_by_hand(claim))
+        return nullptr;
+    if (uses_.at(key.address).cluster_ip > 0)
+        return "the address is a ClusterIP";
+    bool reserved =
+        claim.row.node_address ? reserved_.contains({key.address, key.port}) : is_reserved(key.address);
+    return reserved ? "the address is the API server's" : nullptr;
+}
+
+bool Claims::is_reserved(const Address& address) const
+{
+    auto first = reserved_.lower_bound({address, {}});
+    return first != reserved_.end() && first->address == address;
+}
+
+bool Claims::is_own(const Endpoint& endpoint, const EndpointSlice& slice) const
+{
+    auto use = uses_.find(endpoint.address);
+    if (use == uses_.end())
+        return false;
+    if (use->second.cluster_ip > 0)
+        return true;
+    return !endpoint.node && std::ranges::any_of(slice.ports, [&](const EndpointPort& port) {
+        const auto* holder = port.port ? winner({endpoint.address, *port.port, port.protocol}) : nullptr;
+        return holder && written_by_hand(*holder) && !holder->row.node_address &&
+               (holder->row.kind == LB_KIND_LOAD_BALANCER || holder->owner.ns == slice.key.ns);
+    });
 }
 
 std::vector<const Claim*> Claims::claimants(const FrontendKey& key) const
@@ -83,7 +117,8 @@ const std::map<FrontendKey, Claim>& Claims::claims_of(const ObjectKey& owner) co
 bool Claims::has_wildcard(const Address& address) const
 {
     auto use = uses_.find(address);
-    return use != uses_.end() && use->second.wildcard > 0;
+    return use != uses_.end() && use->second.wildcard > 0 &&
+           (use->second.cluster_ip > 0 || !is_reserved(address));
 }
 
 void Claims::link(const FrontendKey& key, const Claim& claim)
@@ -111,6 +146,13 @@ void Claims::unlink(const FrontendKey& key, const Claim& claim)
         uses_.erase(use);
 }
 
+void Claims::add_keys_of(const Address& address, Affected& to) const
+{
+    for (auto it = by_key_.lower_bound({address, {}, {}});
+         it != by_key_.end() && it->first.address == address; ++it)
+        to.try_emplace(it->first);
+}
+
 /// The keys whose claim differs. A ClusterIP that comes or goes matters to every key of its address.
 Claims::Affected Claims::affected(const std::map<FrontendKey, Claim>& held,
                                   const std::map<FrontendKey, Claim>& next) const
@@ -133,9 +175,7 @@ Claims::Affected Claims::affected(const std::map<FrontendKey, Claim>& held,
         if (differs(entry, held))
             consider(entry.first, entry.second);
     for (const auto& address : contested)
-        for (auto it = by_key_.lower_bound({address, {}, {}});
-             it != by_key_.end() && it->first.address == address; ++it)
-            keys.try_emplace(it->first);
+        add_keys_of(address, keys);
     for (auto& [key, before] : keys)
         before = {.winner = winner(key), .claimed = held.contains(key)};
     return keys;
@@ -146,9 +186,7 @@ std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, std::map<Fro
 {
     auto& held = by_owner_[owner];
     const auto keys = affected(held, next);
-    std::map<Address, bool> had_wildcard;
-    for (const auto& [key, _] : keys)
-        had_wildcard.try_emplace(key.address, has_wildcard(key.address));
+    const auto had_wildcard = wildcards(keys);
 
     std::vector<std::map<FrontendKey, Claim>::node_type> replaced; // winners of before point to them
     for (const auto& [key, _] : keys) {
@@ -161,6 +199,40 @@ std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, std::map<Fro
             link(key, held.insert(std::move(fresh)).position->second);
     }
 
+    auto changes = report(keys, had_wildcard, owner, notices);
+    if (held.empty())
+        by_owner_.erase(owner);
+    return changes;
+}
+
+std::vector<FrontendChange> Claims::reserve(std::set<SocketAddress> addresses, std::vector<Notice>& notices)
+{
+    if (addresses == reserved_)
+        return {};
+    std::vector<SocketAddress> differ;
+    std::ranges::set_symmetric_difference(addresses, reserved_, std::back_inserter(differ));
+    Affected keys;
+    for (const auto& each : differ)
+        add_keys_of(each.address, keys);
+    for (auto& [key, before] : keys)
+        before = {.winner = winner(key), .claimed = true};
+    const auto had_wildcard = wildcards(keys);
+    reserved_ = std::move(addresses);
+    return report(keys, had_wildcard, {}, notices);
+}
+
+std::map<Address, bool> Claims::wildcards(const Affected& keys) const
+{
+    std::map<Address, bool> out;
+    for (const auto& [key, _] : keys)
+        out.try_emplace(key.address, has_wildcard(key.address));
+    return out;
+}
+
+/// What became different of `keys`; `claimant` is told too where it is new and loses.
+std::vector<FrontendChange> Claims::report(const Affected& keys, const std::map<Address, bool>& had_wildcard,
+                                           const ObjectKey& claimant, std::vector<Notice>& notices) const
+{
     std::vector<FrontendChange> changes;
     for (const auto& [key, before] : keys) {
         const Claim* now = winner(key);
@@ -172,18 +244,16 @@ std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, std::map<Fro
         auto tell = [&](const ObjectKey& loser) {
             const auto& theirs = claims_of(loser);
             if (auto claim = theirs.find(key); claim != theirs.end() && !(now && now->owner == loser))
-                notices.push_back(lost(claim->second, key, now));
+                notices.push_back(lost(claim->second, key, now, shut_out(key, claim->second)));
         };
         if (before.winner)
             tell(before.winner->owner);
-        if (!before.claimed && !(before.winner && before.winner->owner == owner))
-            tell(owner);
+        if (!before.claimed && !(before.winner && before.winner->owner == claimant))
+            tell(claimant);
     }
     for (const auto& [address, had] : had_wildcard)
         if (bool has = has_wildcard(address); has != had)
             changes.push_back({{address, {}, {}}, has ? std::optional{wildcard_row()} : std::nullopt});
-    if (held.empty())
-        by_owner_.erase(owner);
     return changes;
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "desired.hpp"
@@ -26,6 +27,16 @@ public:
     /// wildcard rows of their addresses included. Losing is told once in `notices`, when it begins.
     std::vector<FrontendChange> replace(const ObjectKey& owner, std::map<FrontendKey, Claim> next,
                                         std::vector<Notice>& notices);
+
+    /// Addresses of the API server, which nobody may take by writing them down; where they are the node's
+    /// own, only the ports given. Answers as replace() does.
+    std::vector<FrontendChange> reserve(std::set<SocketAddress> addresses, std::vector<Notice>& notices);
+
+    /// Whether a packet to this endpoint would come back to be balanced again: its address is a ClusterIP, or
+    /// one of its ports is served as a load balancer's or external address. A pod in the network of a node
+    /// whose address a balancer publishes (it names the node) is none; nor does an external address of
+    /// another namespace count, or a tenant could take away somebody else's endpoint.
+    bool is_own(const Endpoint& endpoint, const EndpointSlice& slice) const;
 
     /// Whose row is in the tables; null when nobody's.
     const Claim* winner(const FrontendKey& key) const;
@@ -65,11 +76,18 @@ private:
                       const std::map<FrontendKey, Claim>& next) const;
     void link(const FrontendKey& key, const Claim& claim);
     void unlink(const FrontendKey& key, const Claim& claim);
+    void add_keys_of(const Address& address, Affected& to) const;
+    std::vector<FrontendChange> report(const Affected& keys, const std::map<Address, bool>& had_wildcard,
+                                       const ObjectKey& claimant, std::vector<Notice>& notices) const;
+    std::map<Address, bool> wildcards(const Affected& keys) const;
     bool has_wildcard(const Address& address) const;
+    bool is_reserved(const Address& address) const;
+    const char* shut_out(const FrontendKey& key, const Claim& claim) const;
 
     std::map<ObjectKey, std::map<FrontendKey, Claim>> by_owner_;
     std::map<FrontendKey, Contest> by_key_; ///< points into by_owner_
-    std::map<Address, Use> uses_;
+    std::unordered_map<Address, Use, AddressHash> uses_;
+    std::set<SocketAddress> reserved_;
     std::size_t conflicts_ = 0;
 };
 

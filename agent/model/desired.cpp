@@ -198,12 +198,22 @@ private:
         return false;
     }
 
+    std::optional<std::string> why_refused(const Address& address, lb_frontend_kind kind) const
+    {
+        if (kind == LB_KIND_NODE_PORT)
+            return std::nullopt;
+        if (const char* unservable = address.why_unservable())
+            return std::string{unservable} + " address";
+        if (kind != LB_KIND_CLUSTER_IP && inside_any(view_.node.pod_cidrs, address))
+            return "it belongs to the pods of this node";
+        return std::nullopt;
+    }
+
     /// Within one Service too, the kind decides who has the key, then the order of the ports.
     bool claim(const FrontendKey& key, lb_frontend_kind kind, const Sides& sides, const Filter& filter)
     {
-        const char* refused = kind == LB_KIND_NODE_PORT ? nullptr : key.address.why_unservable();
-        if (refused) {
-            tell("FrontendRefused", key.address.text() + " is not served: " + refused + " address");
+        if (auto refused = why_refused(key.address, kind)) {
+            tell("FrontendRefused", key.address.text() + " is not served: " + *refused);
             return false;
         }
         auto [it, added] = desired_.claims.try_emplace(key);

@@ -16,6 +16,7 @@ struct Node {
     std::optional<std::string> zone;
     std::vector<Address> addresses; ///< status.addresses InternalIP, then ExternalIP, in their order
     bool eligible = true;           ///< false: being deleted, or tainted for it by the autoscaler
+    std::vector<Cidr> pod_cidrs{};  ///< spec.podCIDRs
 
     friend bool operator==(const Node&, const Node&) = default;
 };
@@ -44,6 +45,8 @@ struct NodeView {
     std::set<Address> interface_addresses; ///< of all interfaces, loopback and link-local included
     NodePortAddresses node_ports;
     ExternalIps external_ips;
+    std::set<SocketAddress>
+        api_servers;        ///< as configured; the endpoints of default/kubernetes are known anyway
     std::string proxy_name; ///< own service-proxy-name; empty: only Services without the label
 
     /// Of an interface or of the Node object: such an address also carries traffic that is no Service's.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "own_endpoints.hpp"
+
 namespace naru {
 
 namespace {
@@ -74,6 +76,7 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
     Touched touched;
     const auto rows = [this] { return wanted_.services.size() + wanted_.frontends.size() + ranges_; };
     const auto rows_before = rows();
+    protect(store, view, plan, touched);
     for (const auto& key : dirty)
         recompute(store, key, view, plan, touched);
 
@@ -86,6 +89,12 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
             if (refused_.contains(key))
                 break;
         }
+
+    // Claims do not depend on endpoints, so this ends: another round only follows who was refused and fits
+    // now.
+    while (!endpoints_in_doubt_.empty())
+        for (const auto& key : std::exchange(endpoints_in_doubt_, {}))
+            recompute(store, key, view, plan, touched);
 
     plan.changes = changes(touched, installed);
     add(pending_.services, touched.services);
@@ -131,8 +140,15 @@ void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView
                         Touched& touched)
 {
     Desired next;
-    if (const auto* service = store.service(key))
-        next = desired(*service, store.slices_of(key), view);
+    const auto* service = store.service(key);
+    const ForeignEndpoints endpoints{service ? store.slices_of(key) : std::vector<const EndpointSlice*>{},
+                                     claims_};
+    endpoints_.set(key, endpoints.all());
+    if (service) {
+        next = desired(*service, endpoints.slices(), view);
+        if (auto notice = endpoints.notice(key); notice && !next.services.empty())
+            next.notices.push_back(std::move(*notice));
+    }
 
     const bool room = fits(key, next);
     if (room) {
@@ -217,13 +233,31 @@ void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& noti
 
     for (const auto& [frontend, _] : next.claims)
         touch(touched.frontends, frontend);
-    for (auto& [frontend, row] : claims_.replace(key, std::move(next.claims), notices)) {
-        touch(touched.frontends, frontend);
+    adopt(claims_.replace(key, std::move(next.claims), notices), touched);
+}
+
+void Planner::adopt(std::vector<FrontendChange> changes, Touched& touched)
+{
+    for (auto& [frontend, row] : changes) {
+        touched.frontends.insert(touched.frontends.end(), frontend);
+        if (frontend.protocol && !(row && row->kind == LB_KIND_NODE_PORT))
+            endpoints_.add_services_at(frontend.address, endpoints_in_doubt_);
         if (row)
             wanted_.frontends.insert_or_assign(frontend, std::move(*row));
         else
             wanted_.frontends.erase(frontend);
     }
+}
+
+/// The API server's addresses: those configured, and the endpoints it publishes itself.
+void Planner::protect(const Store& store, const NodeView& view, Plan& plan, Touched& touched)
+{
+    auto servers = view.api_servers;
+    for (const auto* slice : store.slices_of({"default", "kubernetes"}))
+        for (const auto& port : slice->ports)
+            for (const auto& endpoint : slice->endpoints)
+                servers.insert({endpoint.address, port.port.value_or(Port{})});
+    adopt(claims_.reserve(std::move(servers), plan.notices), touched);
 }
 
 } // namespace naru

@@ -10,6 +10,7 @@
 
 #include "claims.hpp"
 #include "diff.hpp"
+#include "endpoint_index.hpp"
 #include "health_checks.hpp"
 #include "result.hpp"
 #include "store.hpp"
@@ -63,12 +64,16 @@ private:
                    Touched& touched);
     void tell(const ObjectKey& key, const std::vector<Notice>& notices, std::vector<Notice>& fresh);
     bool fits(const ObjectKey& key, const Desired& next) const;
+    void protect(const Store& store, const NodeView& view, Plan& plan, Touched& touched);
+    void adopt(std::vector<FrontendChange> changes, Touched& touched);
     void want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched);
     std::vector<Change> changes(const Touched& touched, const Tables& installed) const;
 
     Capacity capacity_;
     Claims claims_;
     HealthChecks health_checks_;
+    EndpointIndex endpoints_;
+    std::set<ObjectKey> endpoints_in_doubt_; ///< a Service's address came or went where they have an endpoint
     Tables wanted_;
     std::size_t ranges_ = 0; ///< source ranges in wanted_
     bool settled_ = false;

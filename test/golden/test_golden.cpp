@@ -10,6 +10,7 @@
 #include <sstream>
 #include <variant>
 
+#include "../unit/builders.hpp"
 #include "model/plan.hpp"
 #include "source/manifest/manifests.hpp"
 
@@ -104,6 +105,9 @@ NodeView read_view(const YAML::Node& settings)
             view.node_ports = node_port_addresses(value);
         else if (key == "external-ips")
             view.external_ips = {.on = !value.IsScalar(), .only = cidrs(value)};
+        else if (key == "api-servers")
+            for (const auto& text : value)
+                view.api_servers.insert(test::at(text.as<std::string>()));
         else if (key == "service-proxy-name")
             view.proxy_name = value.as<std::string>();
         else

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include "builders.hpp"
 #include "model/address.hpp"
 
@@ -126,4 +128,13 @@ TEST_CASE("a port stands behind the brackets of an IPv6 address", "[address]")
 {
     CHECK(at("10.0.0.1:80").text() == "10.0.0.1:80");
     CHECK(at("[fd00::1]:80").text() == "[fd00::1]:80");
+}
+
+TEST_CASE("equal addresses have equal hashes and neighbours differ", "[address]")
+{
+    std::set<std::size_t> hashes;
+    for (int i = 0; i < 256; ++i)
+        hashes.insert(AddressHash{}(addr("10.0.0." + std::to_string(i))));
+    CHECK(hashes.size() == 256);
+    CHECK(AddressHash{}(addr("10.0.0.1")) == AddressHash{}(addr("::ffff:10.0.0.1")));
 }

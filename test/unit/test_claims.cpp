@@ -190,6 +190,80 @@ TEST_CASE("a ClusterIP shuts out who writes its address by hand, on every port",
     CHECK(board.replace("api") == "-10.96.0.1:80/TCP +10.96.0.1:443/TCP=evil +10.96.0.1:8443/TCP=late");
 }
 
+TEST_CASE("an address of the API server is nobody's who writes it by hand, and has no wildcard", "[claims]")
+{
+    Board board;
+    std::vector<Notice> told;
+    auto reserve = [&](std::set<SocketAddress> addresses) {
+        told.clear();
+        std::string out;
+        for (const auto& change : board.claims_of_all.reserve(std::move(addresses), told))
+            out += (out.empty() ? "" : " ") + std::string{change.row ? "+" : "-"} + change.key.text();
+        return out;
+    };
+    board.replace(
+        "evil", claims("evil", 1,
+                       {{"1.2.3.4:80/TCP", LB_KIND_EXTERNAL_IP}, {"1.2.3.4:6443/TCP"}, {"5.6.7.8:80/TCP"}}));
+    CHECK(reserve({at("1.2.3.4:6443")}) == "-1.2.3.4:80/TCP -1.2.3.4:6443/TCP -1.2.3.4:*");
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].message == "1.2.3.4:80/TCP is not served: the address is the API server's");
+    CHECK(reserve({at("1.2.3.4:6443")}).empty());
+    CHECK(board.replace("late", claims("late", 2, {{"1.2.3.4:22/TCP"}})).empty());
+    CHECK(board.told() == "late:FrontendRefused");
+    CHECK(reserve({}) == "+1.2.3.4:22/TCP +1.2.3.4:80/TCP +1.2.3.4:6443/TCP +1.2.3.4:*");
+    CHECK(told.empty());
+}
+
+TEST_CASE("where the API server runs on this node only its own port is out of reach", "[claims]")
+{
+    Board board;
+    std::vector<Notice> told;
+    CHECK(board.claims_of_all.reserve({at("192.0.2.1:6443")}, told).empty());
+    CHECK(board.replace("web", claims("web", 1,
+                                      {{"192.0.2.1:80/TCP", LB_KIND_LOAD_BALANCER, true},
+                                       {"192.0.2.1:6443/TCP", LB_KIND_EXTERNAL_IP, true}})) ==
+          "+192.0.2.1:80/TCP=web");
+}
+
+TEST_CASE("a ClusterIP stays served when an agent was told to reach the API server through it", "[claims]")
+{
+    Board board;
+    std::vector<Notice> told;
+    board.replace("api", claims("api", 1, {{"10.96.0.1:443/TCP", LB_KIND_CLUSTER_IP}}));
+    CHECK(board.claims_of_all.reserve({at("10.96.0.1:443")}, told).empty());
+    CHECK(board.rows.contains(key("10.96.0.1:0")));
+}
+
+TEST_CASE("an endpoint is naru's own when its packets would come back", "[claims]")
+{
+    Board board;
+    board.replace("web", claims("web", 1,
+                                {{"10.96.0.1:80/TCP", LB_KIND_CLUSTER_IP},
+                                 {"203.0.113.1:8080/TCP"},
+                                 {"198.51.100.1:8080/TCP", LB_KIND_EXTERNAL_IP},
+                                 {"192.0.2.1:8080/TCP", LB_KIND_LOAD_BALANCER, true},
+                                 {"192.0.2.1:30080/TCP", LB_KIND_NODE_PORT, true}}));
+    auto is_own = [&](const char* address, bool names_node, std::string ns = "shop", int port = 8080) {
+        auto each = endpoint(address);
+        if (!names_node)
+            each.node.reset();
+        auto in = slice("any", {each});
+        in.key.ns = ns;
+        in.ports.front().port = Port{static_cast<std::uint16_t>(port)};
+        return board.claims_of_all.is_own(each, in);
+    };
+    CHECK(is_own("10.96.0.1", false));
+    CHECK(is_own("10.96.0.1", true, "elsewhere", 9999));
+    CHECK(is_own("203.0.113.1", false, "elsewhere"));
+    CHECK_FALSE(is_own("203.0.113.1", true));
+    CHECK_FALSE(is_own("203.0.113.1", false, "shop", 8081));
+    CHECK(is_own("198.51.100.1", false));
+    CHECK_FALSE(is_own("198.51.100.1", false, "elsewhere"));
+    CHECK_FALSE(is_own("192.0.2.1", false));
+    CHECK_FALSE(is_own("192.0.2.1", false, "shop", 30080));
+    CHECK_FALSE(is_own("10.244.1.5", false));
+}
+
 namespace {
 
 /// 3.3 written down again, slowly: what the rows must be for this set of claims.

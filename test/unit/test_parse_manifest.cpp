@@ -222,6 +222,21 @@ status:
           Node{"node-a", "a", {address("192.168.1.1"), address("fd01::1"), address("203.0.113.1")}});
 }
 
+TEST_CASE("a Node gives the networks of its pods, from the list or the older single field")
+{
+    auto pods = [](const std::string& spec) {
+        std::string out;
+        auto objects = good("apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec: " + spec + "\n");
+        for (const auto& network : objects.nodes.at("a").pod_cidrs)
+            out += network.text() + ' ';
+        return out;
+    };
+    CHECK(pods(R"({podCIDR: 10.244.1.0/24, podCIDRs: [10.244.1.0/24, "fd01:1::/64"]})") ==
+          "10.244.1.0/24 fd01:1::/64 ");
+    CHECK(pods("{podCIDR: 10.244.1.0/24}") == "10.244.1.0/24 ");
+    CHECK(pods("{}").empty());
+}
+
 TEST_CASE("several documents, lists, typed lists and JSON are read alike")
 {
     std::string one =

@@ -421,3 +421,57 @@ TEST_CASE("a health check comes and goes with its Service, and one without room 
     loop.step();
     CHECK(loop.planner.health_checks().ports() == std::set<Port>{{32001}});
 }
+
+TEST_CASE("a Service's address takes an endpoint away when it comes and gives it back when it goes", "[plan]")
+{
+    Loop loop;
+    loop.store.put(service("web"));
+    loop.store.put(slice("web", {endpoint("10.96.0.2"), endpoint("10.0.0.1")}));
+    loop.step();
+    auto backends = [&] { return loop.planner.wanted().services.begin()->second.backends.size(); };
+    CHECK(backends() == 2);
+
+    loop.store.put(service("zoo", {"10.96.0.2"})); // behind web in order: web must be looked at again
+    loop.step();
+    CHECK(loop.applied.contains("+web"));
+    CHECK(loop.told() == "web:EndpointRefused");
+    CHECK(backends() == 1);
+    CHECK(loop.holds());
+
+    loop.store.erase_service({"shop", "zoo"});
+    loop.step();
+    CHECK(backends() == 2);
+    CHECK(loop.holds());
+}
+
+TEST_CASE("a Service without an endpoint on the address is not looked at again", "[plan]")
+{
+    Loop loop;
+    loop.store.put(service("web"));
+    loop.store.put(slice("web", {endpoint("10.0.0.1")}));
+    loop.step();
+    loop.kernel.installed.services.clear(); // a look at web would put its row back
+    loop.store.put(service("zoo", {"10.96.0.2"}));
+    loop.step();
+    CHECK(loop.applied == "+zoo +10.96.0.2:80/TCP +10.96.0.2:*");
+}
+
+TEST_CASE("the endpoints of default/kubernetes cannot be taken, and can when they move", "[plan]")
+{
+    Loop loop;
+    auto evil = service("evil");
+    evil.external_ips = {addr("192.0.2.200")};
+    loop.store.put(evil);
+    auto api = slice("kubernetes", {endpoint("192.0.2.200")});
+    api.key.ns = "default";
+    loop.store.put(api);
+    loop.step();
+    CHECK(loop.told() == "evil:FrontendRefused");
+    CHECK_FALSE(loop.kernel.installed.frontends.contains(key("192.0.2.200:80/TCP")));
+
+    api.endpoints = {endpoint("192.0.2.201")};
+    loop.store.put(api);
+    loop.step();
+    CHECK(loop.applied == "+192.0.2.200:80/TCP +192.0.2.200:*");
+    CHECK(loop.holds());
+}

@@ -138,10 +138,32 @@ void settle_cluster_ips(Service& service, std::string_view single)
         add_address(service.cluster_ips, single);
 }
 
-void add_node_address(Node& node, std::string_view type, std::string_view address)
+void add_pod_cidr(Node& node, std::string_view text)
 {
-    if (type == "InternalIP" || type == "ExternalIP")
-        add_address(node.addresses, address);
+    if (auto network = Cidr::parse(text))
+        node.pod_cidrs.push_back(*network);
 }
+
+void settle_pod_cidrs(Node& node, std::string_view single)
+{
+    if (node.pod_cidrs.empty())
+        add_pod_cidr(node, single);
+}
+
+void NodeAddresses::add(std::string_view type, std::string_view address)
+{
+    if (type == "InternalIP")
+        add_address(internal_, address);
+    else if (type == "ExternalIP")
+        add_address(external_, address);
+}
+
+std::vector<Address> NodeAddresses::take() &&
+{
+    internal_.insert(internal_.end(), external_.begin(), external_.end());
+    return std::move(internal_);
+}
+
+bool leaves_to_balancer(std::string_view ip_mode) { return !ip_mode.empty() && ip_mode != "VIP"; }
 
 } // namespace naru::kube

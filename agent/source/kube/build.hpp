@@ -52,6 +52,21 @@ void add_address(std::vector<Address>& to,
                  std::string_view text); ///< "None", "" and what is no address: nothing
 /// clusterIPs, or the older clusterIP where the list is empty.
 void settle_cluster_ips(Service& service, std::string_view single);
-void add_node_address(Node& node, std::string_view type, std::string_view address);
+void add_pod_cidr(Node& node, std::string_view text);
+/// podCIDRs, or the older podCIDR where the list is empty.
+void settle_pod_cidrs(Node& node, std::string_view single);
+
+/// status.addresses: internal ones come first, each kind in the order of the object.
+class NodeAddresses {
+public:
+    void add(std::string_view type, std::string_view address);
+    std::vector<Address> take() &&;
+
+private:
+    std::vector<Address> internal_, external_;
+};
+
+/// Of an entry of status.loadBalancer.ingress: only what a balancer leaves to the nodes is served there.
+bool leaves_to_balancer(std::string_view ip_mode);
 
 } // namespace naru::kube

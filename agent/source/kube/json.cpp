@@ -104,8 +104,8 @@ Service read_service(const json::object& object)
     out.health_check_node_port = port_in(spec, "healthCheckNodePort").value_or(Port{});
     for (const auto& element : array_in(object_in(object_in(object, "status"), "loadBalancer"), "ingress")) {
         const auto& ingress = element.as_object();
-        out.ingress.push_back(
-            {.ip = Address::parse(text(ingress, "ip")), .proxy = text(ingress, "ipMode") == "Proxy"});
+        out.ingress.push_back({.ip = Address::parse(text(ingress, "ip")),
+                               .proxy = leaves_to_balancer(text(ingress, "ipMode"))});
     }
     return out;
 }
@@ -161,13 +161,19 @@ EndpointSlice read_slice(const json::object& object)
 Node read_node(const json::object& object)
 {
     Node out;
-    for (const auto& element : array_in(object_in(object, "spec"), "taints"))
+    const auto& spec = object_in(object, "spec");
+    for (const auto& element : array_in(spec, "taints"))
         if (text(element.as_object(), "key") == taint_autoscaler)
             out.eligible = false;
+    for (const auto& element : array_in(spec, "podCIDRs"))
+        add_pod_cidr(out, element.as_string());
+    settle_pod_cidrs(out, text(spec, "podCIDR"));
+    NodeAddresses addresses;
     for (const auto& element : array_in(object_in(object, "status"), "addresses")) {
         const auto& address = element.as_object();
-        add_node_address(out, text(address, "type"), text(address, "address"));
+        addresses.add(text(address, "type"), text(address, "address"));
     }
+    out.addresses = std::move(addresses).take();
     return out;
 }
 

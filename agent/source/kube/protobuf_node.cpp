@@ -6,18 +6,37 @@ using protozero::pbf_reader;
 
 namespace {
 
-void read_taints(pbf_reader spec, Node& out)
+void read_taint(pbf_reader taint, Node& out)
 {
-    while (spec.next(5)) {
-        auto taint = spec.get_message();
-        while (taint.next(1))
-            if (view(taint.get_view()) == taint_autoscaler)
-                out.eligible = false;
+    while (taint.next(1))
+        if (view(taint.get_view()) == taint_autoscaler)
+            out.eligible = false;
+}
+
+void read_node_spec(pbf_reader message, Node& out)
+{
+    std::string_view single_pod_cidr;
+    while (message.next()) {
+        switch (message.tag()) {
+        case 1:
+            single_pod_cidr = view(message.get_view());
+            break;
+        case 5:
+            read_taint(message.get_message(), out);
+            break;
+        case 7:
+            add_pod_cidr(out, view(message.get_view()));
+            break;
+        default:
+            message.skip();
+        }
     }
+    settle_pod_cidrs(out, single_pod_cidr);
 }
 
 void read_node_status(pbf_reader message, Node& out)
 {
+    NodeAddresses addresses;
     while (message.next(5)) {
         auto address = message.get_message();
         std::string_view type, text;
@@ -29,8 +48,9 @@ void read_node_status(pbf_reader message, Node& out)
             else
                 address.skip();
         }
-        add_node_address(out, type, text);
+        addresses.add(type, text);
     }
+    out.addresses = std::move(addresses).take();
 }
 
 } // namespace
@@ -45,7 +65,7 @@ Decoded read_node(pbf_reader message)
             metadata = read_metadata(message.get_message());
             break;
         case 2:
-            read_taints(message.get_message(), out);
+            read_node_spec(message.get_message(), out);
             break;
         case 3:
             read_node_status(message.get_message(), out);

@@ -93,7 +93,7 @@ Ingress read_ingress(pbf_reader message)
         if (message.tag() == 1)
             out.ip = Address::parse(view(message.get_view()));
         else if (message.tag() == 3)
-            out.proxy = view(message.get_view()) == "Proxy";
+            out.proxy = leaves_to_balancer(view(message.get_view()));
         else
             message.skip();
     }

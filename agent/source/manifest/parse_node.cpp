@@ -4,6 +4,26 @@ namespace naru {
 
 using yaml::Value;
 
+namespace {
+
+/// podCIDRs, or the older podCIDR.
+std::vector<Cidr> read_pod_cidrs(Fields& fields, const Value& spec)
+{
+    auto written = fields.texts(spec, "podCIDRs");
+    if (auto single = fields.text(spec, "podCIDR"); single && written.empty())
+        written.push_back(std::move(*single));
+    std::vector<Cidr> out;
+    for (const auto& text : written)
+        if (auto network = Cidr::parse(text))
+            out.push_back(*network);
+        else
+            fields.fail(spec.find("podCIDRs"),
+                        "podCIDRs: " + in_quotes(text) + " is not a network such as 10.244.1.0/24");
+    return out;
+}
+
+} // namespace
+
 Node read_node(Fields& fields, const Value& object)
 {
     Node node;
@@ -12,6 +32,7 @@ Node read_node(Fields& fields, const Value& object)
     if (node.zone == "")
         node.zone.reset();
 
+    node.pod_cidrs = read_pod_cidrs(fields, fields.map(object, "spec"));
     auto addresses = fields.maps(fields.map(object, "status"), "addresses");
     for (std::string_view type : {"InternalIP", "ExternalIP"})
         for (const auto& element : addresses)
