@@ -56,7 +56,12 @@ public:
     {
         if (config.access)
             api_.emplace(io.get_executor(), *config.access,
-                         kube::SourceOptions{config.node_name, config.proxy_name, "naru/" NARU_VERSION},
+                         kube::SourceOptions{.node_name = config.node_name,
+                                             .proxy_name = config.proxy_name,
+                                             .user_agent = "naru/" NARU_VERSION,
+                                             .relist_guard = config.relist_guard,
+                                             .known_services = services_in(kernel_.installed()),
+                                             .known_endpoints = services_with_backends(kernel_.installed())},
                          api_listener());
     }
 
@@ -216,6 +221,7 @@ kube::Listener Agent::api_listener()
                 gather_next();
             },
         .listed = [this] { sources_listed(); },
+        .alarm = [](const std::string& text) { log(Level::warning, text); },
         .disconnected =
             [](kube::Resource resource, const std::string& why) {
                 log(Level::warning, "the API server cannot be followed, what is installed stays: " + why,

@@ -98,6 +98,9 @@ public:
             into(config_.node_ports, flags::node_port_addresses), true);
         add("--service-proxy-name", "NAME", "serve Services with this label value [those without the label]",
             into(config_.proxy_name, flags::label_value));
+        add("--relist-guard", "SHARE,COUNT|off",
+            "what one list of the API server may take away at once [50%,10]",
+            into(config_.relist_guard, flags::relist_guard), true);
         add("--healthz-bind-address", "ADDRESS", "/livez, /healthz and /readyz; empty: off [0.0.0.0:10256]",
             into(config_.healthz, flags::bind_address));
         add("--metrics-bind-address", "ADDRESS",

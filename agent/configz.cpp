@@ -79,6 +79,7 @@ std::string to_json(const Config& config)
         {"manifests", config.manifests.string()},
         {"kubernetes-api", servers(config.access)},
         {"service-proxy-name", config.proxy_name},
+        {"relist-guard", config.relist_guard.text()},
         {"hostname-override", config.node_name},
         {"bpf-path", datapath.bpf_path.string()},
         {"cgroup-path", datapath.cgroup_path.string()},

@@ -180,16 +180,21 @@ Result<RelistLimits> relist_guard(std::string_view value)
         out.on = false;
         return out;
     }
-    auto words = split(value);
-    auto share = words.front();
-    auto percent =
-        share.ends_with('%') ? whole_number<unsigned>(share.substr(0, share.size() - 1)) : std::nullopt;
-    auto count = words.size() > 1 ? whole_number<std::size_t>(words[1]) : out.count;
-    if (words.size() > 2 || !percent || *percent > 100 || !count)
+    auto wrong = [&] {
         return error(
             fmt::format("\"{}\" is neither off nor a share with the number that may always go, such as "
                         "50%,10",
                         value));
+    };
+    const auto words = split(value);
+    auto share = words.front();
+    if (words.size() > 2 || !share.ends_with('%'))
+        return wrong();
+    share.remove_suffix(1);
+    const auto percent = whole_number<unsigned>(share);
+    const auto count = words.size() > 1 ? whole_number<std::size_t>(words[1]) : std::optional{out.count};
+    if (!percent || *percent > 100 || !count)
+        return wrong();
     out.percent = *percent;
     out.count = *count;
     return out;

@@ -43,6 +43,7 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
 
 void add_watches(Metrics& metrics, const kube::Source& source)
 {
+    metrics.relist_guard_active = source.guarding();
     for (const auto resource : kube::Source::resources) {
         const auto& stats = source.stats(resource);
         metrics.watches.push_back({.resource = std::string{kube::name_of(resource)},

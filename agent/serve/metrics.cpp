@@ -124,7 +124,9 @@ void add_watches(const Metrics& all, std::vector<MetricFamily>& out)
         return;
     out.push_back(gauge("naru_apiserver_connected", "1 while every resource is followed at an API server.")
                       .add(std::ranges::all_of(all.watches, &WatchUse::connected)));
-    const auto each = [&](const char* name, const char* help, std::uint64_t WatchUse::*value) {
+    out.push_back(gauge("naru_relist_guard_active", "1 while objects are kept that the last list lacks.")
+                      .add(all.relist_guard_active));
+    const auto each = [&](const char* name, const char* help, std::uint64_t WatchUse::* value) {
         auto family = counter(name, help);
         for (const auto& watch : all.watches)
             family.add(number(watch.*value), {{"resource", watch.resource}});

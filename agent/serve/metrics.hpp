@@ -37,6 +37,7 @@ struct Metrics {
     std::size_t health_failed = 0;
     std::vector<MapUse> maps;
     std::uint64_t udp_sockets_ended = 0;
+    bool relist_guard_active = false;
     std::vector<WatchUse> watches; ///< none when manifests are the source
     std::vector<ReasonCount> counters;
 };

@@ -11,7 +11,8 @@ TEST_CASE("the defaults read as the flags are written")
     config.manifests = "/etc/naru";
     config.node_name = "n1";
     CHECK(to_json(config) ==
-          R"({"manifests":"/etc/naru","kubernetes-api":"","service-proxy-name":"","hostname-override":"n1",)"
+          R"({"manifests":"/etc/naru","kubernetes-api":"","service-proxy-name":"","relist-guard":"50%,10",)"
+          R"("hostname-override":"n1",)"
           R"("bpf-path":"/sys/fs/bpf/naru","cgroup-path":"",)"
           R"("devices":"auto","external-ips":"on","nodeport-addresses":"primary","socket-lb":"all",)"
           R"("healthz-bind-address":"0.0.0.0:10256","metrics-bind-address":"127.0.0.1:10249",)"

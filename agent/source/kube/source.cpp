@@ -10,6 +10,8 @@
 
 namespace naru::kube {
 
+using Clock = std::chrono::steady_clock;
+
 namespace {
 
 template <class T>
@@ -22,6 +24,34 @@ std::map<ObjectKey, T> by_key(std::vector<Object> objects)
             out.insert_or_assign(std::move(key), std::move(*value));
         }
     return out;
+}
+
+template <class T>
+std::set<ObjectKey> keys_of(const std::map<ObjectKey, T>& objects)
+{
+    std::set<ObjectKey> out;
+    for (const auto& [key, _] : objects)
+        out.insert(out.end(), key);
+    return out;
+}
+
+/// The Services that have any endpoint in `slices`.
+std::set<ObjectKey> with_endpoints(const std::map<ObjectKey, EndpointSlice>& slices)
+{
+    std::set<ObjectKey> out;
+    for (const auto& [_, slice] : slices)
+        if (!slice.endpoints.empty())
+            out.insert(slice.service_key());
+    return out;
+}
+
+/// What the guards hold is about keys; an event says more than a list did.
+ObjectKey subject_of(const Object& object)
+{
+    if (const auto* slice = std::get_if<EndpointSlice>(&object))
+        return slice->service_key();
+    const auto* service = std::get_if<Service>(&object);
+    return service ? service->key : ObjectKey{};
 }
 
 /// The server was asked for one Node, but a selector is no guard.
@@ -60,7 +90,8 @@ void erase(Store& store, const Object& object)
 Source::Source(boost::asio::any_io_executor executor, const Access& access, SourceOptions options,
                Listener listener)
     : executor_{std::move(executor)}, options_{std::move(options)}, listener_{std::move(listener)},
-      watches_{[&] {
+      services_guard_{"Services", options_.relist_guard},
+      endpoints_guard_{"Services with endpoints", options_.relist_guard}, watches_{[&] {
           const Client client{executor_, access, options_.user_agent};
           return std::array{make_watch(client, Resource::services),
                             make_watch(client, Resource::endpoint_slices),
@@ -75,8 +106,10 @@ Watch Source::make_watch(const Client& client, Resource resource)
     const auto& own_name = resource == Resource::nodes ? options_.node_name : options_.proxy_name;
     return {client,
             {.resource = resource, .own_name = own_name},
-            {.replace = [this, resource](
-                            std::vector<Object> objects) { return replace(resource, std::move(objects)); },
+            {.replace =
+                 [this, resource](std::vector<Object> objects, bool consistent) {
+                     return replace(resource, std::move(objects), consistent);
+                 },
              .apply = [this](Event event) { apply(std::move(event)); },
              .failed =
                  [this, index, resource](const std::string& why) {
@@ -96,41 +129,82 @@ void Source::start()
         boost::asio::co_spawn(executor_, watch.run(), boost::asio::detached);
 }
 
-bool Source::listed() const { return std::ranges::all_of(watches_, &Watch::listed); }
-
 bool Source::connected() const
 {
     return std::ranges::all_of(watches_, [](const Watch& watch) { return watch.stats().connected; });
 }
 
-std::optional<Reflector::Delay> Source::replace(Resource resource, std::vector<Object> objects)
+bool Source::listed() const { return std::ranges::all_of(watches_, &Watch::listed) && !guarding(); }
+
+std::optional<Client::Time> Source::replace(Resource resource, std::vector<Object> objects, bool consistent)
+{
+    std::optional<Client::Time> doubted_until;
+    switch (resource) {
+    case Resource::services:
+        doubted_until = replace_services(by_key<Service>(std::move(objects)), consistent);
+        break;
+    case Resource::endpoint_slices:
+        doubted_until = replace_slices(by_key<EndpointSlice>(std::move(objects)), consistent);
+        break;
+    case Resource::nodes:
+        replace_node(std::move(objects));
+        break;
+    }
+    if (!told_listed_ && listed()) {
+        told_listed_ = true;
+        listener_.listed();
+    }
+    return doubted_until;
+}
+
+std::optional<Client::Time> Source::replace_services(std::map<ObjectKey, Service> services, bool consistent)
 {
     listener_.change([&](Store& store) {
-        switch (resource) {
-        case Resource::services:
-            store.replace_services(by_key<Service>(std::move(objects)));
-            break;
-        case Resource::endpoint_slices:
-            store.replace_slices(by_key<EndpointSlice>(std::move(objects)));
-            break;
-        case Resource::nodes:
-            std::erase_if(objects, [&](const Object& each) { return is_foreign(each, options_.node_name); });
-            if (objects.empty())
-                forget_node(store);
-            for (auto& object : objects)
-                put(store, std::move(object));
-            break;
-        }
+        auto before = std::exchange(options_.known_services, {});
+        for (const auto& [key, _] : store.services())
+            before.insert(key);
+        const auto verdict = services_guard_.judge(before, keys_of(services), consistent, Clock::now());
+        if (!verdict.alarm.empty())
+            listener_.alarm(verdict.alarm);
+        if (!told_listed_)
+            options_.known_services = verdict.held; // they are in the tables only
+        store.replace_services(std::move(services), verdict.held);
     });
-    if (listed() && !std::exchange(told_listed_, true))
-        listener_.listed();
-    return std::nullopt;
+    return services_guard_.relist_at();
+}
+
+std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointSlice> slices, bool consistent)
+{
+    listener_.change([&](Store& store) {
+        auto before = std::exchange(options_.known_endpoints, {});
+        before.merge(store.services_with_endpoints());
+        const auto verdict = endpoints_guard_.judge(before, with_endpoints(slices), consistent, Clock::now());
+        if (!verdict.alarm.empty())
+            listener_.alarm(verdict.alarm);
+        if (!told_listed_)
+            options_.known_endpoints = verdict.held;
+        store.replace_slices(std::move(slices), verdict.held);
+    });
+    return endpoints_guard_.relist_at();
+}
+
+void Source::replace_node(std::vector<Object> objects)
+{
+    std::erase_if(objects, [&](const Object& each) { return is_foreign(each, options_.node_name); });
+    listener_.change([&](Store& store) {
+        if (objects.empty())
+            forget_node(store);
+        for (auto& object : objects)
+            put(store, std::move(object));
+    });
 }
 
 void Source::apply(Event event)
 {
     if (is_foreign(*event.object, options_.node_name))
         return;
+    auto& guard = std::holds_alternative<Service>(*event.object) ? services_guard_ : endpoints_guard_;
+    guard.told(subject_of(*event.object));
     listener_.change([&](Store& store) {
         if (event.type == Event::Type::deleted)
             erase(store, *event.object);

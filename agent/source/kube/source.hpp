@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "model/relist_guard.hpp"
 #include "model/store.hpp"
 #include "watch.hpp"
 
@@ -14,7 +15,9 @@ namespace naru::kube {
 struct Listener {
     std::function<void(const std::function<void(Store&)>&)>
         change;                   ///< applies a change to the current objects
-    std::function<void()> listed; ///< every resource has delivered a complete set, once
+    std::function<void()> listed; ///< every resource has delivered a complete set that is believed, once
+    std::function<void(const std::string&)>
+        alarm; ///< a list is not believed, or is after all: a line for a person
     std::function<void(Resource, const std::string& why)> disconnected; ///< when it begins or `why` changes
     std::function<void(Resource)> connected;                            ///< again, or for the first time
 };
@@ -23,6 +26,10 @@ struct SourceOptions {
     std::string node_name;
     std::string proxy_name; ///< service-proxy-name; empty: the default proxy
     std::string user_agent;
+    RelistLimits relist_guard{};
+    std::set<ObjectKey>
+        known_services{}; ///< what an earlier run has installed: the first list is measured by it
+    std::set<ObjectKey> known_endpoints{}; ///< those of them that had endpoints
 };
 
 class Source {
@@ -34,21 +41,27 @@ public:
 
     void start();
 
-    bool listed() const;
     bool connected() const; ///< every watch has an open stream or a good answer
+    bool guarding() const { return services_guard_.alarming() || endpoints_guard_.alarming(); }
     const WatchStats& stats(Resource resource) const { return watch(resource).stats(); }
 
     static constexpr std::array resources{Resource::services, Resource::endpoint_slices, Resource::nodes};
 
 private:
+    bool listed() const; ///< completely, and nothing of the first lists is doubted
+    std::optional<Client::Time> replace_services(std::map<ObjectKey, Service> services, bool consistent);
+    std::optional<Client::Time> replace_slices(std::map<ObjectKey, EndpointSlice> slices, bool consistent);
+    void replace_node(std::vector<Object> objects);
     const Watch& watch(Resource resource) const { return watches_[static_cast<std::size_t>(resource)]; }
     Watch make_watch(const Client& client, Resource resource);
-    std::optional<Reflector::Delay> replace(Resource resource, std::vector<Object> objects);
+    std::optional<Client::Time> replace(Resource resource, std::vector<Object> objects, bool consistent);
     void apply(Event event);
 
     boost::asio::any_io_executor executor_;
     SourceOptions options_;
     Listener listener_;
+    RelistGuard services_guard_;
+    RelistGuard endpoints_guard_;
     std::array<std::string, resources.size()> told_; ///< the failure a person knows of, by resource
     std::array<Watch, resources.size()> watches_;
     bool told_listed_ = false;

@@ -67,8 +67,10 @@ asio::awaitable<void> Watch::exchange(Reflector::Step step)
     body_.clear();
     frame_began_.reset();
     failure_noted_ = false;
-    if (step.continue_token.empty())
+    if (step.continue_token.empty()) {
         collected_.clear();
+        consistent_ = step.version.empty();
+    }
 
     const auto timeout =
         stream_least + std::chrono::duration_cast<seconds>(stream_spread * random_fraction());
@@ -181,8 +183,7 @@ void Watch::on_page()
 void Watch::deliver()
 {
     ++stats_.lists;
-    const auto again = sink_.replace(std::exchange(collected_, {}));
-    doubted_until_ = again ? std::optional{steady_clock::now() + *again} : std::nullopt;
+    doubted_until_ = sink_.replace(std::exchange(collected_, {}), consistent_);
 }
 
 void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)

@@ -20,8 +20,9 @@ namespace naru::kube {
 
 /// Where a watch delivers. All calls come from the client's executor.
 struct Sink {
-    /// The complete set, in no order. An answer: the set is doubted, ask for all of it again after this time.
-    std::function<std::optional<Reflector::Delay>(std::vector<Object>)> replace;
+    /// The complete set, in no order; `consistent`: no cache answered. The answer says until when it is
+    /// doubted: all of it is asked for again then.
+    std::function<std::optional<Client::Time>(std::vector<Object>, bool consistent)> replace;
     std::function<void(Event)> apply;               ///< added, modified or deleted, with its object
     std::function<void(const std::string&)> failed; ///< each time an exchange fails: why
     std::function<void()> connected;                ///< an answer of use after a failure, or the first one
@@ -73,6 +74,7 @@ private:
     std::unique_ptr<FrameSplitter> splitter_; ///< a stream; none: a page, or an error
     std::string body_;                        ///< of a page or an error
     std::vector<Object> collected_;           ///< of an initial set that is not complete
+    bool consistent_ = false;                 ///< the set is read from etcd, as the empty version asks
     Time ends_{};                             ///< the server should have closed the stream
     std::optional<Time> frame_began_;         ///< when the frame that is not complete began
     bool failure_noted_ = false;
