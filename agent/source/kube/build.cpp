@@ -1,5 +1,8 @@
 #include "build.hpp"
 
+#include <algorithm>
+#include <limits>
+
 namespace naru::kube {
 
 std::optional<Encoding> encoding_of(std::string_view content_type)
@@ -124,6 +127,20 @@ std::optional<Port> port(std::int64_t number)
     if (number < 1 || number > 65535)
         return std::nullopt;
     return Port{static_cast<std::uint16_t>(number)};
+}
+
+std::uint32_t affinity_timeout(std::int64_t sec)
+{
+    if (sec < 0)
+        return 0;
+    return static_cast<std::uint32_t>(std::min<std::int64_t>(sec, std::numeric_limits<std::uint32_t>::max()));
+}
+
+std::optional<int> wait_of(std::int64_t sec)
+{
+    if (sec <= 0)
+        return std::nullopt;
+    return static_cast<int>(std::min<std::int64_t>(sec, std::numeric_limits<int>::max()));
 }
 
 void add_address(std::vector<Address>& to, std::string_view text)

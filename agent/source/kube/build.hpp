@@ -47,7 +47,9 @@ ServiceType service_type(std::string_view text);
 TrafficPolicy traffic_policy(std::string_view text);
 std::optional<Family> address_type(std::string_view text);
 Protocol protocol(std::string_view text);
-std::optional<Port> port(std::int64_t number); ///< absent when it is none
+std::optional<Port> port(std::int64_t number);    ///< absent when it is none
+std::uint32_t affinity_timeout(std::int64_t sec); ///< what is no number of seconds stays out of any range
+std::optional<int> wait_of(std::int64_t sec);     ///< retryAfterSeconds; absent when there is nothing to wait
 void add_address(std::vector<Address>& to,
                  std::string_view text); ///< "None", "" and what is no address: nothing
 /// clusterIPs, or the older clusterIP where the list is empty.

@@ -12,7 +12,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t max_depth = 64;
+constexpr std::size_t max_depth = 64;            // of an object; deeper ones are left out
+constexpr std::size_t max_document_depth = 1000; // what the parser's stack is good for
 
 /// The member, or nullptr when it is missing or null.
 const json::value* member(const json::object& object, std::string_view key)
@@ -98,7 +99,7 @@ Service read_service(const json::object& object)
         out.source_ranges.emplace_back(element.as_string());
     out.client_ip_affinity = text(spec, "sessionAffinity") == "ClientIP";
     if (auto sec = integer(object_in(object_in(spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds"))
-        out.affinity_timeout_sec = static_cast<std::uint32_t>(*sec);
+        out.affinity_timeout_sec = affinity_timeout(*sec);
     out.external_policy = traffic_policy(text(spec, "externalTrafficPolicy"));
     out.internal_policy = traffic_policy(text(spec, "internalTrafficPolicy"));
     out.health_check_node_port = port_in(spec, "healthCheckNodePort").value_or(Port{});
@@ -177,8 +178,25 @@ Node read_node(const json::object& object)
     return out;
 }
 
+/// Throws when `value` is nested deeper than `levels`.
+void check_depth(const json::value& value, std::size_t levels)
+{
+    if (!value.is_structured())
+        return;
+    if (levels == 0)
+        throw std::invalid_argument{"nested too deep"};
+    if (const auto* object = value.if_object())
+        for (const auto& member : *object)
+            check_depth(member.value(), levels - 1);
+    else
+        for (const auto& element : value.get_array())
+            check_depth(element, levels - 1);
+}
+
 Decoded read_object(const json::object& object, Resource resource)
 {
+    for (const auto& member : object)
+        check_depth(member.value(), max_depth - 1);
     Decoded out{.metadata = read_metadata(object), .object = {}};
     switch (resource) {
     case Resource::services:
@@ -203,8 +221,7 @@ Status read_status(const json::object& in)
                .version_too_large = false,
                .retry_after_sec = {}};
     const auto& details = object_in(in, "details");
-    if (auto after = integer(details, "retryAfterSeconds"); after && *after > 0)
-        out.retry_after_sec = static_cast<int>(*after);
+    out.retry_after_sec = wait_of(integer(details, "retryAfterSeconds").value_or(0));
     for (const auto& element : array_in(details, "causes"))
         if (text(element.as_object(), "reason") == "ResourceVersionTooLarge")
             out.version_too_large = true;
@@ -214,7 +231,7 @@ Status read_status(const json::object& in)
 json::value parse(std::span<const std::byte> bytes)
 {
     json::parse_options options;
-    options.max_depth = max_depth;
+    options.max_depth = max_document_depth;
     options.allow_invalid_utf8 = true;
     return json::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, {}, options);
 }
@@ -270,9 +287,9 @@ private:
             out.status = read_status(object);
             return out;
         }
-        if (text(object, "kind") != kind_of(resource))
-            return out;
         try {
+            if (text(object, "kind") != kind_of(resource))
+                return out;
             auto decoded = read_object(object, resource);
             out.version = std::move(decoded.metadata.version);
             out.initial_events_end = decoded.metadata.initial_events_end;

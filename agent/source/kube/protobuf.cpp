@@ -7,12 +7,9 @@ namespace naru::kube {
 
 namespace {
 
-using protozero::data_view;
-using protozero::pbf_reader;
-
 constexpr std::string_view magic{"k8s\0", 4};
 
-Decoded read_object(pbf_reader message, Resource resource)
+Decoded read_object(Message message, Resource resource)
 {
     switch (resource) {
     case Resource::services:
@@ -25,7 +22,8 @@ Decoded read_object(pbf_reader message, Resource resource)
     std::unreachable();
 }
 
-/// The envelope `Unknown`: what kind it holds, and its bytes.
+/// The envelope `Unknown`: what kind it holds, and its bytes. An answer cut between the two would be an empty
+/// list.
 struct Envelope {
     std::string_view kind;
     std::string_view raw;
@@ -36,57 +34,58 @@ std::optional<Envelope> open_envelope(std::string_view bytes)
     if (!bytes.starts_with(magic))
         return std::nullopt;
     Envelope out;
-    pbf_reader message{bytes.data() + magic.size(), bytes.size() - magic.size()};
+    bool holds_object = false;
+    Message message{bytes.substr(magic.size())};
     while (message.next()) {
         if (message.tag() == 1) {
-            auto type_meta = message.get_message();
+            auto type_meta = message.message();
             while (type_meta.next(2))
-                out.kind = view(type_meta.get_view());
+                out.kind = type_meta.text();
         } else if (message.tag() == 2) {
-            out.raw = view(message.get_view());
+            out.raw = message.text();
+            holds_object = true;
         } else {
             message.skip();
         }
     }
+    if (!holds_object)
+        return std::nullopt;
     return out;
 }
 
-pbf_reader reader(std::string_view bytes) { return pbf_reader{bytes.data(), bytes.size()}; }
-
 /// StatusDetails: how long to wait, and whether a cause says that our version is from the future.
-void read_details(pbf_reader details, Status& out)
+void read_details(Message details, Status& out)
 {
     while (details.next()) {
         if (details.tag() == 4) {
-            auto cause = details.get_message();
+            auto cause = details.message();
             while (cause.next(1))
-                if (view(cause.get_view()) == "ResourceVersionTooLarge")
+                if (cause.text() == "ResourceVersionTooLarge")
                     out.version_too_large = true;
         } else if (details.tag() == 5) {
-            if (auto after = details.get_int32(); after > 0)
-                out.retry_after_sec = after;
+            out.retry_after_sec = wait_of(details.integer());
         } else {
             details.skip();
         }
     }
 }
 
-Status read_status(pbf_reader message)
+Status read_status(Message message)
 {
     Status out;
     while (message.next()) {
         switch (message.tag()) {
         case 3:
-            out.message = view(message.get_view());
+            out.message = message.text();
             break;
         case 4:
-            out.reason = view(message.get_view());
+            out.reason = message.text();
             break;
         case 5:
-            read_details(message.get_message(), out);
+            read_details(message.message(), out);
             break;
         case 6:
-            out.code = message.get_int32();
+            out.code = static_cast<int>(message.integer());
             break;
         default:
             message.skip();
@@ -105,14 +104,14 @@ public:
     Result<Event> event(std::span<const std::byte> frame, Resource resource) const override
     try {
         std::string_view type, object;
-        auto message = reader(text_of(frame));
+        Message message{text_of(frame)};
         while (message.next()) {
             if (message.tag() == 1) {
-                type = view(message.get_view());
+                type = message.text();
             } else if (message.tag() == 2) {
-                auto extension = message.get_message();
+                auto extension = message.message();
                 while (extension.next(1))
-                    object = view(extension.get_view());
+                    object = extension.text();
             } else {
                 message.skip();
             }
@@ -134,12 +133,12 @@ public:
         if (!envelope || envelope->kind != std::string{kind_of(resource)} + "List")
             return error("answer is not a list of the kind asked for");
         Page out;
-        auto message = reader(envelope->raw);
+        Message message{envelope->raw};
         while (message.next()) {
             if (message.tag() == 1)
-                read_list_metadata(message.get_message(), out);
+                read_list_metadata(message.message(), out);
             else if (message.tag() == 2)
-                read_item(view(message.get_view()), resource, out);
+                read_item(message.text(), resource, out);
             else
                 message.skip();
         }
@@ -153,7 +152,7 @@ public:
         auto envelope = open_envelope(text_of(body));
         if (!envelope || envelope->kind != "Status")
             return error("answer is not a Status");
-        return read_status(reader(envelope->raw));
+        return read_status(Message{envelope->raw});
     } catch (const protozero::exception& e) {
         return error(std::string{"protobuf: "} + e.what());
     }
@@ -163,13 +162,13 @@ private:
     {
         Event out{.type = type, .version = {}, .initial_events_end = false, .object = {}, .status = {}};
         if (type == Event::Type::error) {
-            out.status = read_status(reader(envelope.raw));
+            out.status = read_status(Message{envelope.raw});
             return out;
         }
         if (envelope.kind != kind_of(resource))
             return out;
         try {
-            auto decoded = read_object(reader(envelope.raw), resource);
+            auto decoded = read_object(Message{envelope.raw}, resource);
             out.version = std::move(decoded.metadata.version);
             out.initial_events_end = decoded.metadata.initial_events_end;
             if (type != Event::Type::bookmark)
@@ -180,13 +179,13 @@ private:
         return out;
     }
 
-    static void read_list_metadata(pbf_reader message, Page& out)
+    static void read_list_metadata(Message message, Page& out)
     {
         while (message.next()) {
             if (message.tag() == 2)
-                out.version = view(message.get_view());
+                out.version = message.text();
             else if (message.tag() == 3)
-                out.continue_token = view(message.get_view());
+                out.continue_token = message.text();
             else
                 message.skip();
         }
@@ -195,7 +194,7 @@ private:
     static void read_item(std::string_view bytes, Resource resource, Page& out)
     {
         try {
-            out.items.push_back(read_object(reader(bytes), resource).object);
+            out.items.push_back(read_object(Message{bytes}, resource).object);
         } catch (const protozero::exception&) {
             ++out.skipped;
         }

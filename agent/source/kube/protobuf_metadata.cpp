@@ -2,32 +2,30 @@
 
 namespace naru::kube {
 
-using protozero::pbf_reader;
-
 namespace {
 
 /// A map<string, string> entry.
 template <class Use>
-void entry(pbf_reader message, Use use)
+void entry(Message message, Use use)
 {
     std::string_view key, value;
     while (message.next()) {
         if (message.tag() == 1)
-            key = view(message.get_view());
+            key = message.text();
         else if (message.tag() == 2)
-            value = view(message.get_view());
+            value = message.text();
         else
             message.skip();
     }
     use(key, value);
 }
 
-std::int64_t seconds(pbf_reader time)
+std::int64_t seconds(Message time)
 {
     std::int64_t out = 0;
     while (time.next()) {
         if (time.tag() == 1)
-            out = time.get_int64();
+            out = time.integer();
         else
             time.skip();
     }
@@ -36,35 +34,35 @@ std::int64_t seconds(pbf_reader time)
 
 } // namespace
 
-Metadata read_metadata(pbf_reader message)
+Metadata read_metadata(Message message)
 {
     Metadata out;
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            out.key.name = view(message.get_view());
+            out.key.name = message.text();
             break;
         case 3:
-            out.key.ns = view(message.get_view());
+            out.key.ns = message.text();
             break;
         case 5:
-            out.uid = view(message.get_view());
+            out.uid = message.text();
             break;
         case 6:
-            out.version = view(message.get_view());
+            out.version = message.text();
             break;
         case 8:
-            out.created_sec = seconds(message.get_message());
+            out.created_sec = seconds(message.message());
             break;
         case 9:
             out.being_deleted = true;
             message.skip();
             break;
         case 11:
-            entry(message.get_message(), [&](auto key, auto value) { out.label(key, value); });
+            entry(message.message(), [&](auto key, auto value) { out.label(key, value); });
             break;
         case 12:
-            entry(message.get_message(), [&](auto key, auto value) { out.annotation(key, value); });
+            entry(message.message(), [&](auto key, auto value) { out.annotation(key, value); });
             break;
         default:
             message.skip();

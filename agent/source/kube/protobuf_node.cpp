@@ -2,30 +2,28 @@
 
 namespace naru::kube {
 
-using protozero::pbf_reader;
-
 namespace {
 
-void read_taint(pbf_reader taint, Node& out)
+void read_taint(Message taint, Node& out)
 {
     while (taint.next(1))
-        if (view(taint.get_view()) == taint_autoscaler)
+        if (taint.text() == taint_autoscaler)
             out.eligible = false;
 }
 
-void read_node_spec(pbf_reader message, Node& out)
+void read_node_spec(Message message, Node& out)
 {
     std::string_view single_pod_cidr;
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            single_pod_cidr = view(message.get_view());
+            single_pod_cidr = message.text();
             break;
         case 5:
-            read_taint(message.get_message(), out);
+            read_taint(message.message(), out);
             break;
         case 7:
-            add_pod_cidr(out, view(message.get_view()));
+            add_pod_cidr(out, message.text());
             break;
         default:
             message.skip();
@@ -34,17 +32,17 @@ void read_node_spec(pbf_reader message, Node& out)
     settle_pod_cidrs(out, single_pod_cidr);
 }
 
-void read_node_status(pbf_reader message, Node& out)
+void read_node_status(Message message, Node& out)
 {
     NodeAddresses addresses;
     while (message.next(5)) {
-        auto address = message.get_message();
+        auto address = message.message();
         std::string_view type, text;
         while (address.next()) {
             if (address.tag() == 1)
-                type = view(address.get_view());
+                type = address.text();
             else if (address.tag() == 2)
-                text = view(address.get_view());
+                text = address.text();
             else
                 address.skip();
         }
@@ -55,20 +53,20 @@ void read_node_status(pbf_reader message, Node& out)
 
 } // namespace
 
-Decoded read_node(pbf_reader message)
+Decoded read_node(Message message)
 {
     Metadata metadata;
     Node out;
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            metadata = read_metadata(message.get_message());
+            metadata = read_metadata(message.message());
             break;
         case 2:
-            read_node_spec(message.get_message(), out);
+            read_node_spec(message.message(), out);
             break;
         case 3:
-            read_node_status(message.get_message(), out);
+            read_node_status(message.message(), out);
             break;
         default:
             message.skip();

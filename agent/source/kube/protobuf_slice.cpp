@@ -2,23 +2,21 @@
 
 namespace naru::kube {
 
-using protozero::pbf_reader;
-
 namespace {
 
-EndpointPort read_endpoint_port(pbf_reader message)
+EndpointPort read_endpoint_port(Message message)
 {
     EndpointPort out;
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            out.name = view(message.get_view());
+            out.name = message.text();
             break;
         case 2:
-            out.protocol = protocol(view(message.get_view()));
+            out.protocol = protocol(message.text());
             break;
         case 3:
-            out.port = port(message.get_int32());
+            out.port = port(message.integer());
             break;
         default:
             message.skip();
@@ -27,18 +25,18 @@ EndpointPort read_endpoint_port(pbf_reader message)
     return out;
 }
 
-void read_conditions(pbf_reader message, Endpoint& out)
+void read_conditions(Message message, Endpoint& out)
 {
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            out.ready = message.get_bool();
+            out.ready = message.boolean();
             break;
         case 2:
-            out.serving = message.get_bool();
+            out.serving = message.boolean();
             break;
         case 3:
-            out.terminating = message.get_bool();
+            out.terminating = message.boolean();
             break;
         default:
             message.skip();
@@ -46,7 +44,7 @@ void read_conditions(pbf_reader message, Endpoint& out)
     }
 }
 
-void read_hints(pbf_reader message, Endpoint& out)
+void read_hints(Message message, Endpoint& out)
 {
     while (message.next()) {
         if (message.tag() != 1 && message.tag() != 2) {
@@ -54,32 +52,34 @@ void read_hints(pbf_reader message, Endpoint& out)
             continue;
         }
         auto& names = message.tag() == 1 ? out.zone_hints : out.node_hints;
-        auto hint = message.get_message();
+        auto hint = message.message();
+        std::string_view name;
         while (hint.next(1))
-            names.emplace_back(view(hint.get_view()));
+            name = hint.text();
+        names.emplace_back(name);
     }
 }
 
 /// False: no usable address, so no endpoint.
-bool read_endpoint(pbf_reader message, Endpoint& out)
+bool read_endpoint(Message message, Endpoint& out)
 {
     std::optional<std::string_view> address;
     while (message.next()) {
         switch (message.tag()) {
         case 1: {
-            auto text = view(message.get_view());
+            auto text = message.text();
             if (!address) // only the first one counts
                 address = text;
             break;
         }
         case 2:
-            read_conditions(message.get_message(), out);
+            read_conditions(message.message(), out);
             break;
         case 6:
-            out.node = std::string{view(message.get_view())};
+            out.node = std::string{message.text()};
             break;
         case 8:
-            read_hints(message.get_message(), out);
+            read_hints(message.message(), out);
             break;
         default:
             message.skip();
@@ -93,26 +93,26 @@ bool read_endpoint(pbf_reader message, Endpoint& out)
 
 } // namespace
 
-Decoded read_slice(pbf_reader message)
+Decoded read_slice(Message message)
 {
     Metadata metadata;
     EndpointSlice out;
     while (message.next()) {
         switch (message.tag()) {
         case 1:
-            metadata = read_metadata(message.get_message());
+            metadata = read_metadata(message.message());
             break;
         case 2: {
             Endpoint endpoint;
-            if (read_endpoint(message.get_message(), endpoint))
+            if (read_endpoint(message.message(), endpoint))
                 out.endpoints.push_back(std::move(endpoint));
             break;
         }
         case 3:
-            out.ports.push_back(read_endpoint_port(message.get_message()));
+            out.ports.push_back(read_endpoint_port(message.message()));
             break;
         case 4:
-            out.family = address_type(view(message.get_view()));
+            out.family = address_type(message.text());
             break;
         default:
             message.skip();
