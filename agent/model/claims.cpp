@@ -46,7 +46,7 @@ Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner, con
 bool Claims::Precedes::operator()(const Claim* a, const Claim* b) const
 {
     auto rank = [](const Claim& c) {
-        return std::tuple<int, std::int64_t, const std::string&, const ObjectKey&>{c.row.kind, age_rank(c),
+        return std::tuple<int, std::int64_t, const Name&, const ObjectKey&>{c.row.kind, age_rank(c),
                                                                                    c.uid, c.owner};
     };
     return rank(*a) < rank(*b);
@@ -237,9 +237,9 @@ std::vector<FrontendChange> Claims::report(const Affected& keys, const std::map<
     for (const auto& [key, before] : keys) {
         const Claim* now = winner(key);
         if (!now && before.winner)
-            changes.push_back({key, std::nullopt});
+            changes.emplace_back(key, std::nullopt);
         else if (now && (!before.winner || before.winner->row != now->row))
-            changes.push_back({key, now->row});
+            changes.emplace_back(key, now->row);
 
         auto tell = [&](const ObjectKey& loser) {
             const auto& theirs = claims_of(loser);

@@ -27,7 +27,7 @@ struct Claim {
     FrontendRow row;
     ObjectKey owner;
     std::int64_t created_sec = 0;
-    std::string uid;
+    Name uid;
 
     friend bool operator==(const Claim&, const Claim&) = default;
 };

@@ -11,7 +11,7 @@
 namespace naru {
 
 struct EndpointPort {
-    std::string name; ///< absent and empty are the same
+    Name name; ///< absent and empty are the same
     Protocol protocol = Protocol::tcp;
     std::optional<Port> port; ///< absent: not usable for a Service
 
@@ -23,9 +23,9 @@ struct Endpoint {
     std::optional<bool> ready;
     std::optional<bool> serving;
     std::optional<bool> terminating;
-    std::optional<std::string> node;
-    std::vector<std::string> zone_hints;
-    std::vector<std::string> node_hints;
+    std::optional<Name> node;
+    std::vector<Name> zone_hints;
+    std::vector<Name> node_hints;
 
     bool is_ready() const { return ready.value_or(true); }
     bool is_serving() const { return serving.value_or(true); }
@@ -35,7 +35,7 @@ struct Endpoint {
 
 struct EndpointSlice {
     ObjectKey key;
-    std::string service;          ///< label kubernetes.io/service-name; empty: belongs to nobody
+    Name service;                 ///< label kubernetes.io/service-name; empty: belongs to nobody
     std::optional<Family> family; ///< absent: FQDN or unknown, ignored
     bool headless_label = false;
     std::vector<EndpointPort> ports;

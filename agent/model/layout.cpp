@@ -218,10 +218,16 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
 std::vector<std::byte> encode(const Block& block, std::uint32_t service_number)
 {
     std::vector<std::byte> bytes(block.bytes());
-    auto put = [to = bytes.data()](const void* from, std::size_t size) mutable {
+    encode(block, service_number, bytes);
+    return bytes;
+}
+
+void encode(const Block& block, std::uint32_t service_number, std::span<std::byte> into)
+{
+    auto put = [&](const void* from, std::size_t size) {
         if (size)
-            std::memcpy(to, from, size);
-        to += size;
+            std::memcpy(into.data(), from, size);
+        into = into.subspan(size);
     };
     lb_block header{.service = service_number,
                     .rows = static_cast<std::uint16_t>(block.rows.size()),
@@ -233,7 +239,7 @@ std::vector<std::byte> encode(const Block& block, std::uint32_t service_number)
     put(&header, sizeof header);
     put(block.rows.data(), block.rows.size() * sizeof(lb_backend));
     put(block.slots.data(), block.slots.size() * sizeof(std::uint16_t));
-    return bytes;
+    std::ranges::fill(into, std::byte{});
 }
 
 std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number, lb_service record)

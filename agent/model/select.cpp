@@ -37,7 +37,7 @@ bool before(const Candidate& a, const Candidate& b)
 }
 
 /// The first port of that name and protocol counts, even when it says that there is none.
-std::optional<Port> find_port(const EndpointSlice& slice, std::string_view name, Protocol protocol)
+std::optional<Port> find_port(const EndpointSlice& slice, const Name& name, Protocol protocol)
 {
     for (const auto& port : slice.ports)
         if (port.protocol == protocol && port.name == name)
@@ -45,15 +45,15 @@ std::optional<Port> find_port(const EndpointSlice& slice, std::string_view name,
     return std::nullopt;
 }
 
-bool names(const std::vector<std::string>& hints, std::string_view name)
+bool names(const std::vector<Name>& hints, const Name& name)
 {
     return !name.empty() && std::ranges::find(hints, name) != hints.end();
 }
 
-using Hints = std::vector<std::string> Endpoint::*;
+using Hints = std::vector<Name> Endpoint::*;
 
 /// All or nothing: a hint counts only when every ready endpoint has one of the kind and one names us.
-bool hints_hold(const std::vector<Candidate>& candidates, Hints hints, std::string_view name)
+bool hints_hold(const std::vector<Candidate>& candidates, Hints hints, const Name& name)
 {
     bool named = false;
     for (const auto& candidate : candidates) {
@@ -76,7 +76,7 @@ void fall_back(std::vector<Backend>& list, const std::vector<Candidate>& candida
         list[i].chosen = candidates[i].condition == Condition::draining && in_list(list[i]);
 }
 
-std::vector<Candidate> collect(std::span<const EndpointSlice* const> slices, std::string_view port_name,
+std::vector<Candidate> collect(std::span<const EndpointSlice* const> slices, const Name& port_name,
                                Protocol protocol, Family family, unsigned& refused)
 {
     std::vector<Candidate> candidates;
@@ -102,14 +102,14 @@ std::vector<Candidate> collect(std::span<const EndpointSlice* const> slices, std
 
 } // namespace
 
-Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::string_view port_name,
+Selection select_endpoints(std::span<const EndpointSlice* const> slices, const Name& port_name,
                            Protocol protocol, Family family, const Node& node)
 {
     Selection selection;
     auto candidates = collect(slices, port_name, protocol, family, selection.refused);
 
     Hints hints = nullptr;
-    std::string_view named;
+    Name named;
     if (hints_hold(candidates, &Endpoint::node_hints, node.name)) {
         hints = &Endpoint::node_hints;
         named = node.name;
@@ -118,11 +118,12 @@ Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::st
         named = *node.zone;
     }
 
+    const Name here = node.name;
     selection.cluster.reserve(candidates.size());
     selection.local.reserve(candidates.size());
     for (const auto& [at, endpoint, state] : candidates) {
         bool ready = state == Condition::ready;
-        bool local = !node.name.empty() && endpoint->node == node.name;
+        bool local = !here.empty() && endpoint->node == here;
         Backend backend{.at = at, .serving = true, .local = local, .terminating = endpoint->is_terminating()};
         backend.chosen = ready && (!hints || names(endpoint->*hints, named));
         selection.cluster.push_back(backend);

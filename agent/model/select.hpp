@@ -2,7 +2,6 @@
 #pragma once
 
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "endpoint.hpp"
@@ -33,7 +32,7 @@ struct Selection {
 
 /// Slices must all belong to the Service; their order does not matter. `port_name` and `protocol` pick the
 /// port.
-Selection select_endpoints(std::span<const EndpointSlice* const> slices, std::string_view port_name,
+Selection select_endpoints(std::span<const EndpointSlice* const> slices, const Name& port_name,
                            Protocol protocol, Family family, const Node& node);
 
 } // namespace naru

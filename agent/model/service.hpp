@@ -8,15 +8,16 @@
 #include <vector>
 
 #include "address.hpp"
+#include "name.hpp"
 
 namespace naru {
 
 /// Namespace and name. The identity of an object also needs its uid.
 struct ObjectKey {
-    std::string ns;
-    std::string name;
+    Name ns;
+    Name name;
 
-    std::string text() const { return ns + '/' + name; }
+    std::string text() const { return (ns + "/") + name; }
     friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
 
@@ -24,7 +25,7 @@ enum class ServiceType : std::uint8_t { cluster_ip, node_port, load_balancer, ex
 enum class TrafficPolicy : std::uint8_t { cluster, local };
 
 struct ServicePort {
-    std::string name;
+    Name name;
     Protocol protocol = Protocol::tcp;
     Port port;
     Port node_port; ///< 0: none
@@ -42,7 +43,7 @@ struct Ingress {
 
 struct Service {
     ObjectKey key;
-    std::string uid;
+    Name uid;
     std::int64_t created_sec = 0; ///< creationTimestamp, Unix time; 0: unknown
     ServiceType type = ServiceType::cluster_ip;
     std::vector<Address> cluster_ips; ///< empty: headless, not yet allocated, or ExternalName

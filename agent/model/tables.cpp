@@ -105,6 +105,15 @@ std::string ServiceId::text() const
     return out.append(" ").append(word(family)).append(" ").append(word(scope));
 }
 
+std::size_t ServiceId::Hash::operator()(const ServiceId& id) const
+{
+    auto hash = static_cast<std::size_t>(id.protocol) << 16 | static_cast<std::size_t>(id.family) << 8 |
+                static_cast<std::size_t>(id.scope);
+    for (const auto* part : {&id.key.ns, &id.key.name, &id.uid, &id.port_name})
+        hash = hash * 31 + part->hash();
+    return hash;
+}
+
 std::string FrontendKey::text() const
 {
     if (protocol)

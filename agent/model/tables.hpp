@@ -21,14 +21,18 @@ enum class Scope : std::uint8_t { cluster = LB_SCOPE_CLUSTER, local = LB_SCOPE_L
 /// A service of the datapath: one backend set with one policy. A Service port has up to two for each family.
 struct ServiceId {
     ObjectKey key;
-    std::string uid;
-    std::string port_name;
+    Name uid;
+    Name port_name;
     Protocol protocol = Protocol::tcp;
     Family family = Family::v4;
     Scope scope = Scope::cluster;
 
     std::string text() const; ///< "shop/web:http/TCP v4 cluster"
     friend auto operator<=>(const ServiceId&, const ServiceId&) = default;
+
+    struct Hash {
+        std::size_t operator()(const ServiceId& id) const;
+    };
 };
 
 struct ServiceRow {

@@ -14,8 +14,8 @@ namespace naru::test {
 inline std::string describe(const Change& change)
 {
     struct {
-        std::string operator()(const PutService& c) const { return '+' + c.id.key.name; }
-        std::string operator()(const EraseService& c) const { return '-' + c.id.key.name; }
+        std::string operator()(const PutService& c) const { return "+" + c.id.key.name; }
+        std::string operator()(const EraseService& c) const { return "-" + c.id.key.name; }
         std::string operator()(const PutFrontend& c) const { return '+' + c.key.text(); }
         std::string operator()(const EraseFrontend& c) const { return '-' + c.key.text(); }
     } words;

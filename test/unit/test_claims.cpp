@@ -156,8 +156,8 @@ TEST_CASE("kind comes before age, age before uid, an unknown age is the youngest
 {
     auto wins = [](std::map<FrontendKey, Claim> a, std::map<FrontendKey, Claim> b) {
         Board board;
-        board.replace(a.begin()->second.owner.name, a);
-        board.replace(b.begin()->second.owner.name, b);
+        board.replace(std::string{a.begin()->second.owner.name}, a);
+        board.replace(std::string{b.begin()->second.owner.name}, b);
         return board.claims_of_all.winner(a.begin()->first)->owner.name;
     };
     CHECK(wins(claims("a", 1, {{"1.2.3.4:80/TCP", LB_KIND_EXTERNAL_IP}}),

@@ -63,7 +63,7 @@ Metadata read_metadata(const json::object& object)
 {
     const auto& in = object_in(object, "metadata");
     Metadata out;
-    out.key = {.ns = std::string{text(in, "namespace")}, .name = std::string{text(in, "name")}};
+    out.key = {.ns = text(in, "namespace"), .name = text(in, "name")};
     out.uid = text(in, "uid");
     out.version = text(in, "resourceVersion");
     out.created_sec = parse_time(text(in, "creationTimestamp")).value_or(0);
@@ -140,7 +140,7 @@ std::optional<Endpoint> read_endpoint(const json::object& in)
     out.serving = boolean(conditions, "serving");
     out.terminating = boolean(conditions, "terminating");
     if (member(in, "nodeName"))
-        out.node = std::string{text(in, "nodeName")};
+        out.node = text(in, "nodeName");
     const auto& hints = object_in(in, "hints");
     out.zone_hints = read_hints(hints, "forZones");
     out.node_hints = read_hints(hints, "forNodes");

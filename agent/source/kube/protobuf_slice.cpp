@@ -76,7 +76,7 @@ bool read_endpoint(Message message, Endpoint& out)
             read_conditions(message.message(), out);
             break;
         case 6:
-            out.node = std::string{message.text()};
+            out.node = message.text();
             break;
         case 8:
             read_hints(message.message(), out);

@@ -57,7 +57,7 @@ std::vector<EndpointSlice> read_endpoints(Fields& fields, const Value& object)
             endpoints.push_back(std::move(endpoint));
 
         for (auto family : {Family::v4, Family::v6}) {
-            EndpointSlice slice{.key = {key.ns, fmt::format("{}/subset-{}-ipv{}", key.name, number,
+            EndpointSlice slice{.key = {key.ns, fmt::format("{}/subset-{}-ipv{}", key.name.view(), number,
                                                             static_cast<int>(family))},
                                 .service = key.name,
                                 .family = family,

@@ -31,12 +31,12 @@ std::vector<EndpointPort> read_ports(Fields& fields, const Value& object)
     return out;
 }
 
-std::vector<std::string> read_hints(Fields& fields, const Value& hints, std::string_view key)
+std::vector<Name> read_hints(Fields& fields, const Value& hints, std::string_view key)
 {
-    std::vector<std::string> out;
+    std::vector<Name> out;
     for (const auto& element : fields.maps(hints, key))
         if (auto name = fields.text(element, "name"))
-            out.push_back(std::move(*name));
+            out.emplace_back(*name);
     return out;
 }
 
