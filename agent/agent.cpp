@@ -51,7 +51,7 @@ public:
           kernel_{std::move(kernel)}, udp_gone_{std::move(udp_gone)}, manifests_{std::move(manifests)},
           attachments_{datapath_, std::move(netlink), config.devices},
           sync_{{[this]() -> const Tables& { return kernel_.installed(); },
-                 [this](const Change& change) { return udp_gone_.apply(kernel_, change); }},
+                 [this](std::span<const Change> changes) { return udp_gone_.apply(kernel_, changes); }},
                 initial_view(config)}
     {
         if (config.access)

@@ -142,13 +142,15 @@ ObjectKey Sync::owner(const Change& change) const
 void Sync::carry(const std::vector<Change>& changes, Clock::time_point now, SyncReport& report)
 {
     std::set<ObjectKey> tried;
-    for (const auto& change : changes)
-        tried.insert(owner(change));
-    const auto failures = carry_out(changes, installer_.installed(), [&](const Change& change) {
-        auto done = installer_.apply(change);
-        (done ? stats_.applied : stats_.failed)++;
-        report.applied += done.has_value();
-        return done;
+    if (!retries_.empty())
+        for (const auto& change : changes)
+            tried.insert(owner(change));
+    const auto failures = carry_out(changes, installer_.installed(), [&](std::span<const Change> part) {
+        auto progress = installer_.apply(part);
+        stats_.applied += progress.done;
+        stats_.failed += progress.error.has_value();
+        report.applied += progress.done;
+        return progress;
     });
 
     // A try that ends a wait starts the next one, whatever came of it: schedule() forgets what holds by then.

@@ -18,7 +18,7 @@ namespace naru {
 /// Where changes go: naru's Kernel, or a value in a test.
 struct Installer {
     std::function<const Tables&()> installed;
-    std::function<Result<>(const Change&)> apply;
+    Apply apply;
 };
 
 /// What one step did, and what a person should hear of it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -104,8 +105,7 @@ private:
         for (const auto& backend : block->rows)
             highest_generation_ = std::max(highest_generation_, backend.generation);
         highest_generation_ = std::max(highest_generation_, block->affinity_epoch);
-        contents.held.emplace(name->id,
-                              Held{.number = number, .block = std::move(*block), .offset = record.block});
+        contents.held.emplace(name->id, Held{.number = number, .record = record, .frontends = 0});
         ids_.emplace(number, name->id);
         return {};
     }

@@ -2,9 +2,9 @@
 // adopted.
 #pragma once
 
-#include <map>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lazy_mapping.hpp"
@@ -18,15 +18,16 @@ namespace naru {
 /// A service as the kernel holds it.
 struct Held {
     std::uint32_t number = 0;
-    Block block;
-    std::uint32_t offset = 0;  ///< of the block
-    std::size_t frontends = 0; ///< sides of frontend rows that name it
+    lb_service record{};         ///< leads to its block, which is in the arena only
+    std::uint32_t frontends = 0; ///< sides of frontend rows that name it
+
+    std::size_t block_size() const { return block_bytes(record.rows, record.slots); }
 };
 
 /// Everything that is in the tables and what is still free.
 struct Contents {
     Tables tables;
-    std::map<ServiceId, Held> held; ///< the same keys as tables.services
+    std::unordered_map<ServiceId, Held, ServiceId::Hash> held; ///< the same keys as tables.services
     ArenaSpace space;
     Numbers numbers;
     Generations generations;

@@ -1,6 +1,8 @@
 #include "kernel.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -60,7 +62,22 @@ std::size_t Kernel::arena_capacity() const { return state_->contents.space.capac
 
 Result<> Kernel::apply(const Change& change)
 {
-    return std::visit([&](const auto& each) { return state_->apply(each); }, change);
+    auto progress = apply(std::span{&change, 1});
+    return progress.error ? Result<>{std::unexpected{std::move(*progress.error)}} : Result<>{};
+}
+
+Progress Kernel::apply(std::span<const Change> changes)
+{
+    Progress all;
+    while (all.done < changes.size() && !all.error) {
+        auto rest = changes.subspan(all.done);
+        auto kind = rest.front().index();
+        auto end = std::ranges::find_if(rest, [&](const Change& each) { return each.index() != kind; });
+        auto part = state_->apply(rest.first(static_cast<std::size_t>(end - rest.begin())));
+        all.done += part.done;
+        all.error = std::move(part.error);
+    }
+    return all;
 }
 
 Result<> Kernel::set_primary(const Address* v4, const Address* v6)
@@ -79,7 +96,61 @@ bool Kernel::reclaim()
     return state_->retired.empty();
 }
 
-Result<> Kernel::State::apply(const PutFrontend& put)
+/// Changes of one kind.
+Progress Kernel::State::apply(std::span<const Change> changes)
+{
+    if (std::holds_alternative<PutService>(changes.front()))
+        return put_services(changes);
+    if (std::holds_alternative<PutFrontend>(changes.front()))
+        return put_frontends(changes);
+    Progress progress;
+    for (const auto& change : changes) {
+        const auto* frontend = std::get_if<EraseFrontend>(&change);
+        auto gone = frontend ? apply(*frontend) : apply(std::get<EraseService>(change));
+        if (!gone) {
+            progress.error = std::move(gone.error());
+            break;
+        }
+        ++progress.done;
+    }
+    return progress;
+}
+
+Progress Kernel::State::put_frontends(std::span<const Change> changes)
+{
+    std::vector<lb_frontend_key> keys;
+    std::vector<lb_frontend> rows;
+    std::optional<Error> unresolved;
+    for (const auto& change : changes) {
+        const auto& put = std::get<PutFrontend>(change);
+        auto row = resolved(put);
+        if (!row) {
+            unresolved = std::move(row.error());
+            break;
+        }
+        keys.push_back(to_raw(put.key));
+        rows.push_back(*row);
+    }
+
+    auto progress = frontends.put(keys, rows);
+    for (const auto& change : changes.first(progress.done)) {
+        const auto& put = std::get<PutFrontend>(change);
+        auto [at, added] = contents.tables.frontends.try_emplace(put.key);
+        if (!added)
+            count_sides(at->second, false);
+        count_sides(put.row, true);
+        at->second = put.row;
+    }
+    if (!progress.error)
+        progress.error = std::move(unresolved);
+    else if (is_full(*progress.error))
+        progress.error->what = fmt::format("frontend {}: lb_frontends is full; nothing was changed",
+                                           std::get<PutFrontend>(changes[progress.done]).key.text());
+    return progress;
+}
+
+/// With the numbers of its services, which must be installed.
+Result<lb_frontend> Kernel::State::resolved(const PutFrontend& put)
 {
     auto number_of = [&](const std::optional<ServiceId>& id) -> Result<std::uint32_t> {
         if (!id)
@@ -90,24 +161,10 @@ Result<> Kernel::State::apply(const PutFrontend& put)
                                  put.key.text(), id->text()));
     };
     auto inside = number_of(put.row.inside);
-    auto outside = number_of(put.row.outside);
+    auto outside = put.row.outside == put.row.inside ? inside : number_of(put.row.outside);
     if (!inside || !outside)
         return std::unexpected{inside ? outside.error() : inside.error()};
-
-    auto written = frontends.put(to_raw(put.key), to_raw(put.row, *inside, *outside));
-    if (!written && is_full(written.error()))
-        return std::unexpected{
-            Error{written.error().code, fmt::format("frontend {}: lb_frontends is full; nothing was "
-                                                    "changed",
-                                                    put.key.text())}};
-    if (!written)
-        return written;
-    auto known = contents.tables.frontends.find(put.key);
-    if (known != contents.tables.frontends.end())
-        count_sides(known->second, false);
-    count_sides(put.row, true);
-    contents.tables.frontends.insert_or_assign(put.key, put.row);
-    return {};
+    return to_raw(put.row, *inside, *outside);
 }
 
 /// Established TCP flows are found behind their frontend, so for them a tombstone stays until the sweep sees

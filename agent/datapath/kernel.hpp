@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,10 @@ public:
     /// Writes one change whole or not at all; installed() follows. A service becomes visible in one store.
     /// Errors: no room in the arena or a map (naming it), a frontend that names a service not installed.
     Result<> apply(const Change& change);
+
+    /// Writes changes in their order until one fails, neighbours of one kind together. No two may be of one
+    /// row.
+    Progress apply(std::span<const Change> changes);
 
     /// Writes the addresses a translated flow falls back to (lb_node.primary4/6); null: none. An address of
     /// the other family is ignored.

@@ -21,93 +21,173 @@ std::vector<Cidr> missing_from(const std::vector<Cidr>& sorted, const std::vecto
 
 } // namespace
 
-/// Order: name, wider source ranges, generation counter, block, record; then narrower source ranges. A
-/// program sees the old service whole until the record changes, and the new one whole from then on.
-Result<> Kernel::State::apply(const PutService& put)
+struct Kernel::State::Staged {
+    const PutService& put;
+    Held* old; ///< null: a new service
+    Block block;
+    bool publishes; ///< false: the block in place is as it should be
+    std::uint32_t number = 0;
+    std::uint32_t offset = 0;
+    std::optional<lb_service_type> type_before = {};
+    std::vector<Cidr> ranges_before = {};
+    Undo undo = {};
+
+    bool renames() const { return type_before != put.row.type; }
+};
+
+/// Order: names, wider source ranges, generation counter, then for each service block and record, narrower
+/// source ranges. A program sees the old service whole until its record changes, and the new one whole from
+/// then on. What fails before that takes back what it wrote, and so do those behind it.
+Progress Kernel::State::put_services(std::span<const Change> changes)
 {
-    auto& [id, row] = put;
-    auto [old, sibling] = find_pair(id);
+    std::vector<Staged> staged;
+    staged.reserve(changes.size());
+    Progress progress;
+    auto stop_at = [&](std::size_t count, Error why) {
+        while (staged.size() > count)
+            staged.pop_back();
+        progress.error = std::move(why);
+    };
+
     auto next = contents.generations;
-    auto block = place(old ? &old->block : nullptr, row, next, seed, sibling);
+    for (const auto& change : changes) {
+        auto one = stage(std::get<PutService>(change), staged, next);
+        if (!one) {
+            stop_at(staged.size(), std::move(one.error()));
+            break;
+        }
+        staged.push_back(std::move(*one));
+    }
+    if (auto named = write_names(staged); named.error)
+        stop_at(named.done, std::move(*named.error));
+    for (std::size_t i = 0; i < staged.size(); ++i)
+        if (auto admitted = admit(staged[i]); !admitted)
+            stop_at(i, std::move(admitted.error()));
+    if (!staged.empty() && next.next() != contents.generations.next())
+        if (auto kept = keep_generations(next); !kept)
+            stop_at(0, std::move(kept.error()));
+
+    for (; progress.done < staged.size(); ++progress.done)
+        if (auto published = publish(staged[progress.done]); !published) {
+            stop_at(progress.done, std::move(published.error()));
+            break;
+        }
+    return progress;
+}
+
+/// All that can be refused without a system call.
+Result<Kernel::State::Staged> Kernel::State::stage(const PutService& put, std::span<const Staged> before,
+                                                   Generations& generations)
+{
+    const auto& [id, row] = put;
+    auto* old = find(id);
+    auto installed = old ? block_of(*old) : std::nullopt;
+    auto next = generations;
+    const auto sibling = sibling_of(id, before);
+    auto block = place(installed ? &*installed : nullptr, row, next, seed, sibling ? &*sibling : nullptr);
     if (!block)
         return error(
             fmt::format("{}: {} backends are more than the {} that one service can have; nothing was changed",
                         id.text(), row.backends.size(), LB_MAX_ROWS));
-    auto name = to_raw(id, row.type);
-    if (!name)
+    if (auto name = to_raw(id, row.type); !name)
         return std::unexpected{name.error()};
-    bool publishes = !old || !(old->block == *block);
-    auto was = old ? contents.tables.services.at(id) : ServiceRow{};
 
-    Undo undo;
-    auto number = old ? Result<std::uint32_t>{old->number} : take_number(id, undo);
-    if (!number)
-        return std::unexpected{number.error()};
-    auto offset = publishes ? take_space(id, block->bytes(), undo) : Result<std::uint32_t>{old->offset};
-    if (!offset)
-        return std::unexpected{offset.error()};
-    if (!old || was.type != row.type) {
-        if (auto named = names.put(*number, *name); !named)
-            return named;
-        name->type = static_cast<std::uint8_t>(was.type);
-        undo.add([this, number = *number, before = *name, existed = old != nullptr] {
-            (void)(existed ? names.put(number, before) : names.erase(number));
+    bool publishes = !installed || !(*installed == *block);
+    Staged staged{.put = put, .old = old, .block = std::move(*block), .publishes = publishes};
+    if (old) {
+        const auto& was = contents.tables.services.at(id);
+        staged.type_before = was.type;
+        staged.ranges_before = was.source_ranges;
+        staged.number = old->number;
+        staged.offset = old->record.block;
+    } else {
+        auto number = take_number(id, staged.undo);
+        if (!number)
+            return std::unexpected{number.error()};
+        staged.number = *number;
+    }
+    if (publishes) {
+        auto offset = take_space(id, staged.block.bytes(), staged.undo);
+        if (!offset)
+            return std::unexpected{offset.error()};
+        staged.offset = *offset;
+    }
+    generations = next;
+    return staged;
+}
+
+Progress Kernel::State::write_names(std::vector<Staged>& staged)
+{
+    std::vector<std::uint32_t> numbers;
+    std::vector<lb_service_name> values;
+    std::vector<std::size_t> whose;
+    for (std::size_t i = 0; i < staged.size(); ++i)
+        if (staged[i].renames()) {
+            whose.push_back(i);
+            numbers.push_back(staged[i].number);
+            values.push_back(*to_raw(staged[i].put.id, staged[i].put.row.type));
+        }
+    auto progress = names.put(numbers, values);
+    for (std::size_t i = 0; i < progress.done; ++i) {
+        auto& each = staged[whose[i]];
+        each.undo.add([this, number = each.number, type = each.type_before, &id = each.put.id] {
+            (void)(type ? names.put(number, *to_raw(id, *type)) : names.erase(number));
         });
     }
-    if (auto admitted = admit(*number, id, missing_from(was.source_ranges, row.source_ranges), undo);
-        !admitted)
-        return admitted;
-    if (next.next() != contents.generations.next())
-        if (auto kept = keep_generations(next); !kept)
-            return kept;
-    std::span<std::byte> memory;
-    if (publishes) {
-        auto mapped = arena.at(*offset, block->bytes());
-        if (!mapped)
-            return std::unexpected{mapped.error()};
-        memory = *mapped;
-    }
-    undo.forget();
+    progress.done = progress.error ? whose[progress.done] : staged.size();
+    return progress;
+}
 
-    if (publishes) {
-        auto bytes = encode(*block, *number);
-        std::memcpy(memory.data(), bytes.data(), bytes.size());
-        records.publish(*number, {.block = *offset,
-                                  .rows = static_cast<std::uint16_t>(block->rows.size()),
-                                  .slots = static_cast<std::uint16_t>(block->slots.size())});
-        if (old)
-            retire(*old, false);
-        auto& held = contents.held[id];
-        held.number = *number;
-        held.block = std::move(*block);
-        held.offset = *offset;
+Result<> Kernel::State::publish(Staged& staged)
+{
+    const auto& [id, row] = staged.put;
+    if (staged.publishes) {
+        auto memory = arena.at(staged.offset, staged.block.bytes());
+        if (!memory)
+            return std::unexpected{memory.error()};
+        encode(staged.block, staged.number, *memory);
     }
-    auto& installed = contents.tables.services.insert_or_assign(id, row).first->second;
-    auto stale = missing_from(row.source_ranges, was.source_ranges);
+    staged.undo.forget();
+
+    if (staged.publishes) {
+        const lb_service record{.block = staged.offset,
+                                .rows = static_cast<std::uint16_t>(staged.block.rows.size()),
+                                .slots = static_cast<std::uint16_t>(staged.block.slots.size())};
+        records.publish(staged.number, record);
+        if (staged.old)
+            retire(*staged.old, false);
+        auto& held = staged.old ? *staged.old : contents.held[id];
+        held.number = staged.number;
+        held.record = record;
+    }
+    auto& installed =
+        contents.tables.services.insert_or_assign(contents.tables.services.end(), id, row)->second;
+    auto stale = missing_from(row.source_ranges, staged.ranges_before);
     if (stale.empty())
         return {};
     std::vector<Cidr> admitted;
-    std::ranges::set_union(row.source_ranges, was.source_ranges, std::back_inserter(admitted));
-    auto narrowed = stop_admitting(*number, admitted, stale);
+    std::ranges::set_union(row.source_ranges, staged.ranges_before, std::back_inserter(admitted));
+    auto narrowed = stop_admitting(staged.number, admitted, stale);
     installed.source_ranges = std::move(admitted);
     return narrowed;
 }
 
-/// The service and the block of the same port's other scope, which is its neighbour in the order of ids.
-std::pair<Held*, const Block*> Kernel::State::find_pair(const ServiceId& id)
+/// The block of the same port's other scope as it will be: changes come in the order of ids, which puts the
+/// two side by side.
+std::optional<Block> Kernel::State::sibling_of(const ServiceId& id, std::span<const Staged> before)
 {
-    auto& held = contents.held;
-    auto at = held.lower_bound(id);
-    auto* own = at != held.end() && at->first == id ? &at->second : nullptr;
-    auto other = id.scope == Scope::local ? at : own ? std::next(at) : at;
-    if (other == (id.scope == Scope::local ? held.begin() : held.end()))
-        return {own, nullptr};
-    if (id.scope == Scope::local)
-        --other;
-    bool one_port = other->first.key == id.key && other->first.uid == id.uid &&
-                    other->first.port_name == id.port_name && other->first.protocol == id.protocol &&
-                    other->first.family == id.family;
-    return {own, one_port ? &other->second.block : nullptr};
+    auto other = id;
+    other.scope = id.scope == Scope::local ? Scope::cluster : Scope::local;
+    if (!before.empty() && before.back().put.id == other)
+        return before.back().block;
+    const auto* held = find(other);
+    return held ? block_of(*held) : std::nullopt;
+}
+
+std::optional<Block> Kernel::State::block_of(const Held& held)
+{
+    auto bytes = arena.at(held.record.block, held.block_size());
+    return bytes ? decode(*bytes, held.number, held.record) : std::nullopt;
 }
 
 Result<> Kernel::State::apply(const EraseService& erase)
@@ -158,20 +238,20 @@ Result<std::uint32_t> Kernel::State::take_space(const ServiceId& id, std::size_t
     return *offset;
 }
 
-Result<> Kernel::State::admit(std::uint32_t number, const ServiceId& id, const std::vector<Cidr>& networks,
-                              Undo& undo)
+Result<> Kernel::State::admit(Staged& staged)
 {
+    const auto networks = missing_from(staged.ranges_before, staged.put.row.source_ranges);
     if (contents.ranges + networks.size() > ranges_max)
         return error(
             fmt::format("{}: lb_ranges has no room for {} source ranges ({} of {} are used); nothing was "
                         "changed",
-                        id.text(), networks.size(), contents.ranges, ranges_max));
+                        staged.put.id.text(), networks.size(), contents.ranges, ranges_max));
     for (const auto& network : networks) {
-        auto key = to_raw(number, network);
+        auto key = to_raw(staged.number, network);
         if (auto written = ranges.put(key, 1); !written)
             return written;
         ++contents.ranges;
-        undo.add([this, key] {
+        staged.undo.add([this, key] {
             --contents.ranges;
             (void)ranges.erase(key);
         });
@@ -204,8 +284,8 @@ Result<> Kernel::State::keep_generations(const Generations& next)
 void Kernel::State::retire(const Held& held, bool number_too)
 {
     retired.push_back({.ticket = grace.begin(),
-                       .offset = held.offset,
-                       .bytes = held.block.bytes(),
+                       .offset = held.record.block,
+                       .bytes = held.block_size(),
                        .number = number_too ? held.number : 0});
 }
 

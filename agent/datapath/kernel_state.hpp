@@ -16,8 +16,8 @@ namespace naru {
 class Undo {
 public:
     Undo() = default;
-    Undo(const Undo&) = delete;
-    Undo& operator=(const Undo&) = delete;
+    Undo(Undo&&) = default;
+    Undo& operator=(Undo&&) = delete;
     ~Undo()
     {
         for (auto step = steps_.rbegin(); step != steps_.rend(); ++step)
@@ -61,14 +61,24 @@ struct Kernel::State {
     {
     }
 
-    Result<> apply(const PutService& put);
-    Result<> apply(const PutFrontend& put);
+    // Changes of one kind, no two of one row.
+    Progress apply(std::span<const Change> changes);
+    Progress put_services(std::span<const Change> changes);
+    Progress put_frontends(std::span<const Change> changes);
     Result<> apply(const EraseFrontend& erase);
     Result<> apply(const EraseService& erase);
 
+    /// A service on its way into the tables.
+    struct Staged;
+    Result<Staged> stage(const PutService& put, std::span<const Staged> before, Generations& generations);
+    Progress write_names(std::vector<Staged>& staged);
+    Result<> publish(Staged& staged);
+    std::optional<Block> sibling_of(const ServiceId& id, std::span<const Staged> before);
+    std::optional<Block> block_of(const Held& held); ///< none when it is not what was written
+
     Result<std::uint32_t> take_number(const ServiceId& id, Undo& undo);
     Result<std::uint32_t> take_space(const ServiceId& id, std::size_t bytes, Undo& undo);
-    Result<> admit(std::uint32_t number, const ServiceId& id, const std::vector<Cidr>& networks, Undo& undo);
+    Result<> admit(Staged& staged);
     Result<> stop_admitting(std::uint32_t number, std::vector<Cidr>& admitted,
                             const std::vector<Cidr>& stale);
     Result<> keep_generations(const Generations& next);
@@ -76,7 +86,7 @@ struct Kernel::State {
     void retire(const Held& held, bool number_too);
     void reclaim();
     Held* find(const std::optional<ServiceId>& id);
-    std::pair<Held*, const Block*> find_pair(const ServiceId& id);
+    Result<lb_frontend> resolved(const PutFrontend& put);
     void count_sides(const FrontendRow& row, bool up);
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,26 @@ public:
         if (int failed = bpf_map_update_elem(map_, &key, &value, BPF_ANY))
             return sys_error(std::string{"write map "} + name_, -failed);
         return {};
+    }
+
+    /// The same for many rows, in their order.
+    Progress put(std::span<const Key> keys, std::span<const Value> values) const
+    {
+        const auto rows = static_cast<std::uint32_t>(keys.size());
+        if (rows == 0)
+            return {};
+        if (rows == 1) {
+            auto written = put(keys[0], values[0]);
+            return written ? Progress{.done = 1, .error = {}} : Progress{.done = 0, .error = written.error()};
+        }
+        auto done = rows;
+        LIBBPF_OPTS(bpf_map_batch_opts, options);
+        int failed = bpf_map_update_batch(map_, keys.data(), values.data(), &done, &options);
+        if (!failed)
+            return {.done = rows, .error = {}};
+        // A call that fails before its first row leaves the count as it was.
+        return {.done = done < rows ? done : 0,
+                .error = sys_error(std::string{"write map "} + name_, -failed).error()};
     }
 
     /// A row that is not there is no error.

@@ -89,19 +89,29 @@ Result<> UdpGone::find_left_behind()
     });
 }
 
-Result<> UdpGone::apply(Kernel& kernel, const Change& change)
+Progress UdpGone::apply(Kernel& kernel, std::span<const Change> changes)
 {
-    const auto* id = udp_service(change);
-    if (!id)
-        return kernel.apply(change);
-    if (const auto* put = std::get_if<PutService>(&change))
-        for (const auto& backend : put->row.backends)
-            if (auto back = welcome(backend.at); !back)
-                return back;
-    auto before = backends_of(kernel.installed(), *id);
-    auto done = kernel.apply(change);
-    backends_.replace(before, backends_of(kernel.installed(), *id));
-    return done;
+    std::optional<Error> unwelcome;
+    std::map<ServiceId, std::vector<Backend>> before;
+    for (std::size_t i = 0; i < changes.size() && !unwelcome; ++i) {
+        const auto* id = udp_service(changes[i]);
+        if (!id)
+            continue;
+        if (const auto* put = std::get_if<PutService>(&changes[i]))
+            for (const auto& backend : put->row.backends)
+                if (auto back = welcome(backend.at); !back)
+                    unwelcome = std::move(back.error());
+        if (unwelcome)
+            changes = changes.first(i);
+        else
+            before.try_emplace(*id, backends_of(kernel.installed(), *id));
+    }
+    auto progress = kernel.apply(changes);
+    for (const auto& [id, backends] : before)
+        backends_.replace(backends, backends_of(kernel.installed(), id));
+    if (!progress.error)
+        progress.error = std::move(unwelcome);
+    return progress;
 }
 
 Result<> UdpGone::tell()

@@ -24,7 +24,7 @@ public:
 
     /// Kernel::apply(), and remembers which UDP backends it took away. One that comes back is welcome before
     /// anybody can be sent to it.
-    Result<> apply(Kernel& kernel, const Change& change);
+    Progress apply(Kernel& kernel, std::span<const Change> changes);
 
     /// Tells the sockets of all that have gone by now. After an Error the rest is tried with the next call.
     Result<> tell();

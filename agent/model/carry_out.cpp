@@ -1,5 +1,7 @@
 #include "plan.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -8,17 +10,32 @@ namespace naru {
 
 namespace {
 
+/// Changes tried in one go: enough to share the costs of a call, few enough to be looked at again when one
+/// fails.
+constexpr std::size_t most_at_once = 256;
+
 /// One walk through changes in their order.
 class Walk {
 public:
-    Walk(const Tables& installed, const std::function<Result<>(const Change&)>& apply)
-        : installed_{installed}, apply_{apply}
-    {
-    }
+    Walk(const Tables& installed, const Apply& apply) : installed_{installed}, apply_{apply} {}
 
-    void operator()(const Change& change)
+    void run(std::span<const Change> changes)
     {
-        std::visit([&](const auto& kind) { step(change, kind); }, change);
+        while (!changes.empty()) {
+            const auto count = tried_together(changes);
+            if (count == 0) {
+                hold_back(changes.front());
+                changes = changes.subspan(1);
+                continue;
+            }
+            auto progress = apply_(changes.first(count));
+            made_room = made_room || (progress.done > 0 && is_erase(changes.front()));
+            changes = changes.subspan(progress.done);
+            if (!progress.error)
+                continue;
+            fail(changes.front(), std::move(*progress.error));
+            changes = changes.subspan(1);
+        }
     }
 
     std::vector<Failure> failed_puts;
@@ -27,45 +44,50 @@ public:
     bool made_room = false;
 
 private:
-    bool attempt(const Change& change, std::vector<Failure>& failures)
+    static bool is_erase(const Change& change)
     {
-        auto done = apply_(change);
-        if (!done)
-            failures.push_back({change, done.error()});
-        return done.has_value();
+        return std::holds_alternative<EraseFrontend>(change) || std::holds_alternative<EraseService>(change);
     }
 
-    void step(const Change& change, const PutService& put)
+    /// How many may be tried as things stand. They are of one kind, because a failure of one kind decides
+    /// over the next.
+    std::size_t tried_together(std::span<const Change> changes)
     {
-        if (attempt(change, failed_puts))
-            return;
-        broken_.insert(put.id.key);
-        open.push_back(change);
+        const auto most = std::min(changes.size(), most_at_once);
+        std::size_t count = 0;
+        while (count < most && changes[count].index() == changes.front().index() &&
+               std::visit([this](const auto& kind) { return may(kind); }, changes[count]))
+            ++count;
+        return count;
     }
 
-    void step(const Change& change, const PutFrontend& put)
+    bool may(const PutService&) const { return true; }
+    bool may(const PutFrontend& put) const
     {
-        bool held_back =
-            put.row.inside ? broken_.contains(put.row.inside->key) : unserved_.contains(put.key.address);
-        if (!held_back && attempt(change, failed_puts))
-            return;
-        stuck_.insert(put.key);
-        unserved_.insert(put.key.address);
-        open.push_back(change);
+        return put.row.inside ? !broken_.contains(put.row.inside->key) : !unserved_.contains(put.key.address);
+    }
+    bool may(const EraseFrontend&) const { return true; }
+    bool may(const EraseService& erase) { return !still_named().contains(erase.id); }
+
+    void hold_back(const Change& change)
+    {
+        if (const auto* put = std::get_if<PutFrontend>(&change)) {
+            stuck_.insert(put->key);
+            unserved_.insert(put->key.address);
+            open.push_back(change);
+        }
     }
 
-    void step(const Change& change, const EraseFrontend& erase)
+    void fail(const Change& change, Error error)
     {
-        if (attempt(change, failed_erases))
-            made_room = true;
-        else
-            stuck_.insert(erase.key);
-    }
-
-    void step(const Change& change, const EraseService& erase)
-    {
-        if (!still_named().contains(erase.id) && attempt(change, failed_erases))
-            made_room = true;
+        if (const auto* put = std::get_if<PutService>(&change)) {
+            broken_.insert(put->id.key);
+            open.push_back(change);
+        } else if (const auto* erase = std::get_if<EraseFrontend>(&change)) {
+            stuck_.insert(erase->key);
+        }
+        hold_back(change);
+        (is_erase(change) ? failed_erases : failed_puts).push_back({change, std::move(error)});
     }
 
     /// All frontend changes come before the first erase of a service, so once is enough.
@@ -83,7 +105,7 @@ private:
     }
 
     const Tables& installed_;
-    const std::function<Result<>(const Change&)>& apply_;
+    const Apply& apply_;
     std::set<ObjectKey> broken_;
     std::set<FrontendKey> stuck_;
     std::set<Address> unserved_;
@@ -92,19 +114,32 @@ private:
 
 } // namespace
 
+Apply one_by_one(std::function<Result<>(const Change&)> apply)
+{
+    return [apply = std::move(apply)](std::span<const Change> changes) {
+        Progress progress;
+        for (const auto& change : changes) {
+            if (auto done = apply(change); !done) {
+                progress.error = std::move(done.error());
+                break;
+            }
+            ++progress.done;
+        }
+        return progress;
+    };
+}
+
 std::vector<Failure> carry_out(const std::vector<Change>& changes, const Tables& installed,
-                               const std::function<Result<>(const Change&)>& apply)
+                               const Apply& apply)
 {
     Walk first{installed, apply};
-    for (const auto& change : changes)
-        first(change);
+    first.run(changes);
 
     auto failures = std::move(first.failed_erases);
     auto puts = std::move(first.failed_puts);
     if (first.made_room && !first.open.empty()) {
         Walk again{installed, apply};
-        for (const auto& change : first.open)
-            again(change);
+        again.run(first.open);
         puts = std::move(again.failed_puts);
     }
     failures.insert(failures.end(), std::make_move_iterator(puts.begin()),

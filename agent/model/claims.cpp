@@ -46,8 +46,8 @@ Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner, con
 bool Claims::Precedes::operator()(const Claim* a, const Claim* b) const
 {
     auto rank = [](const Claim& c) {
-        return std::tuple<int, std::int64_t, const Name&, const ObjectKey&>{c.row.kind, age_rank(c),
-                                                                                   c.uid, c.owner};
+        return std::tuple<int, std::int64_t, const Name&, const ObjectKey&>{c.row.kind, age_rank(c), c.uid,
+                                                                            c.owner};
     };
     return rank(*a) < rank(*b);
 }
@@ -252,8 +252,10 @@ std::vector<FrontendChange> Claims::report(const Affected& keys, const std::map<
             tell(claimant);
     }
     for (const auto& [address, had] : had_wildcard)
-        if (bool has = has_wildcard(address); has != had)
-            changes.push_back({{address, {}, {}}, has ? std::optional{wildcard_row()} : std::nullopt});
+        if (has_wildcard(address) && !had)
+            changes.emplace_back(FrontendKey{address, {}, {}}, wildcard_row());
+        else if (had && !has_wildcard(address))
+            changes.emplace_back(FrontendKey{address, {}, {}}, std::nullopt);
     return changes;
 }
 

@@ -1,5 +1,8 @@
 #include "diff.hpp"
 
+#include <algorithm>
+#include <array>
+#include <iterator>
 #include <utility>
 
 namespace naru {
@@ -60,9 +63,14 @@ void Changes::frontend(const FrontendKey& key, const FrontendRow* installed, con
 std::vector<Change> Changes::take()
 {
     auto all = std::exchange(unranged_, {});
-    for (auto* part :
-         {&put_services_, &put_frontends_, &put_wildcards_, &erase_frontends_, &erase_services_}) {
-        all.insert(all.end(), std::make_move_iterator(part->begin()), std::make_move_iterator(part->end()));
+    const std::array parts{&put_services_, &put_frontends_, &put_wildcards_, &erase_frontends_,
+                           &erase_services_};
+    std::size_t size = all.size();
+    for (const auto* part : parts)
+        size += part->size();
+    all.reserve(size);
+    for (auto* part : parts) {
+        std::ranges::move(*part, std::back_inserter(all));
         part->clear();
     }
     return all;

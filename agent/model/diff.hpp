@@ -2,12 +2,9 @@
 // removals the other way round. Pure.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <variant>
 #include <vector>
 
-#include "result.hpp"
 #include "tables.hpp"
 
 namespace naru {
@@ -27,12 +24,6 @@ struct EraseFrontend {
     FrontendKey key;
 };
 using Change = std::variant<PutService, PutFrontend, EraseFrontend, EraseService>;
-
-/// How far changes got that were tried in their order.
-struct Applied {
-    std::size_t count = 0;      ///< these hold
-    std::optional<Error> error; ///< why the one behind them does not; absent: there is none
-};
 
 /// Collects the changes of single rows and puts them in order.
 class Changes {

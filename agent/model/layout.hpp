@@ -52,7 +52,8 @@ bool operator==(const Block& a, const Block& b);
 
 /// The exact bytes in the arena.
 std::vector<std::byte> encode(const Block& block, std::uint32_t service_number);
-void encode(const Block& block, std::uint32_t service_number, std::span<std::byte> into); ///< block.bytes() of them
+void encode(const Block& block, std::uint32_t service_number,
+            std::span<std::byte> into); ///< block.bytes() of them
 
 /// Reads a block back; nullopt when header, bounds or slots contradict each other.
 std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t service_number,

@@ -17,7 +17,8 @@ public:
         const auto hash = static_cast<std::uint32_t>(std::hash<std::string_view>{}(text));
         auto at = home(hash);
         for (; table_[at]; at = after(at))
-            if (table_[at]->hash == hash && std::string_view{table_[at]->text(), table_[at]->length} == text) {
+            if (table_[at]->hash == hash &&
+                std::string_view{table_[at]->text(), table_[at]->length} == text) {
                 ++table_[at]->users;
                 return table_[at];
             }

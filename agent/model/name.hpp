@@ -1,5 +1,6 @@
-// The words that objects repeat in each other: namespaces, names, uids, nodes, zones. Each is kept once, however
-// many values hold it: copies and comparisons for equality cost a pointer. For the thread of the loop only.
+// The words that objects repeat in each other: namespaces, names, uids, nodes, zones. Each is kept once,
+// however many values hold it: copies and comparisons for equality cost a pointer. For the thread of the loop
+// only.
 #pragma once
 
 #include <compare>

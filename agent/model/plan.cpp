@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "own_endpoints.hpp"
@@ -8,13 +9,6 @@
 namespace naru {
 
 namespace {
-
-template <class Map, class Key>
-const typename Map::mapped_type* find(const Map& map, const Key& key)
-{
-    auto it = map.find(key);
-    return it == map.end() ? nullptr : &it->second;
-}
 
 /// Looks up keys that mostly come in the order of the map, one after another: the next entry is tried first.
 template <class Map>
@@ -34,12 +28,23 @@ private:
     typename Map::const_iterator at_;
 };
 
-template <class Map, class Key>
-bool holds(const Map& wanted, const Map& installed, const Key& key)
+/// Drops the keys whose rows are as they should be.
+template <class Set, class Map>
+void keep_differing(Set& keys, const Map& wanted, const Map& installed)
 {
-    const auto* want = find(wanted, key);
-    const auto* have = find(installed, key);
-    return want && have ? *want == *have : want == have;
+    Cursor wants{wanted}, holds{installed};
+    std::erase_if(keys, [&](const auto& key) {
+        const auto* want = wants.find(key);
+        const auto* have = holds.find(key);
+        return want && have ? *want == *have : want == have;
+    });
+}
+
+/// Where rows from `key` on begin; at the end most of the time, because rows mostly come in order.
+template <class Map, class Key>
+auto first_from(Map& map, const Key& key)
+{
+    return map.empty() || std::prev(map.end())->first < key ? map.end() : map.lower_bound(key);
 }
 
 template <class Set>
@@ -115,10 +120,8 @@ void Planner::settle(const Tables& installed)
 
 std::vector<Change> Planner::remaining(const Tables& installed)
 {
-    std::erase_if(pending_.services,
-                  [&](const auto& id) { return holds(wanted_.services, installed.services, id); });
-    std::erase_if(pending_.frontends,
-                  [&](const auto& key) { return holds(wanted_.frontends, installed.frontends, key); });
+    keep_differing(pending_.services, wanted_.services, installed.services);
+    keep_differing(pending_.frontends, wanted_.frontends, installed.frontends);
     return changes(pending_, installed);
 }
 
@@ -219,7 +222,7 @@ bool Planner::fits(const ObjectKey& key, const Desired& next) const
 void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
 {
     auto touch = [](auto& set, const auto& row) { set.insert(set.end(), row); }; // rows mostly come in order
-    auto after = wanted_.services.lower_bound(first_of(key));
+    auto after = first_from(wanted_.services, first_of(key));
     while (after != wanted_.services.end() && after->first.key == key) {
         touch(touched.services, after->first);
         ranges_ -= after->second.source_ranges.size();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "claims.hpp"
@@ -88,11 +89,17 @@ struct Failure {
     Error error;
 };
 
+/// Makes changes in their order until one fails.
+using Apply = std::function<Progress(std::span<const Change>)>;
+
+/// For tables that take one change at a time.
+Apply one_by_one(std::function<Result<>(const Change&)> apply);
+
 /// Applies `changes` in their order; `installed` is what apply changes. A Service one of whose backend sets
 /// failed gets no new frontend, so that nothing of it is served half. A service that a frontend still names,
 /// because its change failed, is not erased. Puts that failed are tried once more after the erases, which may
 /// have made room. What was left out without an error comes back with Planner::remaining().
 std::vector<Failure> carry_out(const std::vector<Change>& changes, const Tables& installed,
-                               const std::function<Result<>(const Change&)>& apply);
+                               const Apply& apply);
 
 } // namespace naru

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cerrno>
+#include <cstddef>
 #include <expected>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -15,6 +17,12 @@ struct Error {
 
     /// One line for a person: the clause and, where there is one, the system's reason.
     std::string message() const { return code ? what + ": " + code.message() : what; }
+};
+
+/// How far a list got that was worked through in its order, up to the first failure.
+struct Progress {
+    std::size_t done = 0;
+    std::optional<Error> error; ///< why the next one failed; absent: all is done
 };
 
 template <class T = void>

@@ -19,6 +19,10 @@ struct ObjectKey {
 
     std::string text() const { return (ns + "/") + name; }
     friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
+
+    struct Hash {
+        std::size_t operator()(const ObjectKey& key) const { return key.ns.hash() * 31 + key.name.hash(); }
+    };
 };
 
 enum class ServiceType : std::uint8_t { cluster_ip, node_port, load_balancer, external_name };

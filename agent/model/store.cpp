@@ -9,8 +9,7 @@ namespace {
 
 /// The keys of `mine` that `theirs` lacks.
 template <class Mine, class Theirs>
-std::vector<ObjectKey> missing(const std::map<ObjectKey, Mine>& mine,
-                               const std::map<ObjectKey, Theirs>& theirs)
+std::vector<ObjectKey> missing(const Mine& mine, const Theirs& theirs)
 {
     std::vector<ObjectKey> keys;
     for (const auto& [key, _] : mine)

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "endpoint.hpp"
@@ -47,8 +48,11 @@ public:
 
 private:
     std::map<ObjectKey, Service> services_;
-    std::map<ObjectKey, ObjectKey> service_of_; ///< slice -> its Service; the name may be empty: nobody's
-    std::map<ObjectKey, std::map<ObjectKey, EndpointSlice>> slices_; ///< by Service
+    template <class T>
+    using ByKey = std::unordered_map<ObjectKey, T, ObjectKey::Hash>;
+
+    ByKey<ObjectKey> service_of_; ///< slice -> its Service; the name may be empty: nobody's
+    ByKey<std::map<ObjectKey, EndpointSlice>> slices_; ///< by Service
     std::optional<Node> node_;
     std::set<ObjectKey> dirty_;
 };

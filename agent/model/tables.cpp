@@ -107,10 +107,10 @@ std::string ServiceId::text() const
 
 std::size_t ServiceId::Hash::operator()(const ServiceId& id) const
 {
-    auto hash = static_cast<std::size_t>(id.protocol) << 16 | static_cast<std::size_t>(id.family) << 8 |
-                static_cast<std::size_t>(id.scope);
-    for (const auto* part : {&id.key.ns, &id.key.name, &id.uid, &id.port_name})
-        hash = hash * 31 + part->hash();
+    auto hash = ObjectKey::Hash{}(id.key);
+    for (auto part : {id.uid.hash(), id.port_name.hash(), static_cast<std::size_t>(id.protocol),
+                      static_cast<std::size_t>(id.family), static_cast<std::size_t>(id.scope)})
+        hash = hash * 31 + part;
     return hash;
 }
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 SKIP = 77
-GROUPS = {"tc", "sock", "connect", "tables"}
-TARGETS = {("naru", "fixed"), ("naru", "direct"), ("naru", None)}
+GROUPS = {"tc", "sock", "connect", "tables", "sync"}
+TARGETS = {("naru", "fixed"), ("naru", "direct"), ("naru", "at 2"), ("naru", None)}
 
 
 def bench(binary, *flags):

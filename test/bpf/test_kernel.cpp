@@ -693,3 +693,116 @@ TEST_CASE("source ranges and rows of nobody are found at start and removed", "[k
     CHECK(keys<lb_range_key>(node.maps.ranges).empty());
     CHECK(keys<lb_frontend_key>(node.maps.frontends).empty());
 }
+
+TEST_CASE("changes in one call make the same maps as one call for each", "[kernel]")
+{
+    Agent single, together;
+    auto wanted = rich(single);
+    auto changes = diff({}, wanted);
+    auto progress = together.kernel().apply(changes);
+    REQUIRE_FALSE(progress.error);
+    CHECK(progress.done == changes.size());
+    CHECK(together.installed() == wanted);
+    for (const auto& [key, _] : wanted.frontends)
+        CHECK(together.frontend(key));
+    CHECK(keys<lb_range_key>(together.maps.ranges).size() == 3);
+
+    together.restart();
+    CHECK(together.findings.empty());
+    CHECK(together.installed() == wanted);
+    auto gone = diff(wanted, {});
+    progress = together.kernel().apply(gone);
+    REQUIRE_FALSE(progress.error);
+    CHECK(progress.done == gone.size());
+    CHECK(together.installed().empty());
+    CHECK(keys<std::uint32_t>(together.maps.names).empty());
+}
+
+TEST_CASE("a call ends at the service that does not fit, those behind it are as they were", "[kernel]")
+{
+    Agent node{{.arena_bytes = 3072}};
+    std::vector<Backend> many;
+    for (int i = 1; i <= 20; ++i)
+        many.push_back(backend(("10.0.0." + std::to_string(i)).c_str()));
+    auto ranged = row({backend("10.0.0.1")});
+    ranged.source_ranges = {*Cidr::parse("10.0.0.0/8")};
+    std::vector<Change> changes{PutService{id("small"), ranged}, PutService{id("large"), row(many)},
+                                PutService{id("larger"), row(many)}, PutService{id("last"), ranged}};
+    auto progress = node.kernel().apply(changes);
+    CHECK(progress.done == 2);
+    REQUIRE(progress.error);
+    CHECK(progress.error->what.contains("shop/larger:http/TCP v4 cluster: lb_arena has no room for"));
+    CHECK(node.installed().services.size() == 2);
+    CHECK(keys<std::uint32_t>(node.maps.names).size() == 2);
+    CHECK(node.block("large").rows.size() == 20);
+
+    node.put(id("last"), ranged);
+    CHECK(node.number_of("last") == 3);
+    CHECK(node.generation("last", "10.0.0.1") > node.generation("large", "10.0.0.20"));
+    node.restart();
+    CHECK(node.findings.empty());
+}
+
+TEST_CASE("a call that fills the map of names takes back what is behind", "[kernel]")
+{
+    Agent node{{.services = 8}};
+    for (std::uint32_t number = 100; number < 106; ++number)
+        write(node.maps.names, number, lb_service_name{});
+    auto plain = row({backend("10.0.0.1")});
+    std::vector<Change> changes{PutService{id("a"), plain}, PutService{id("b"), plain},
+                                PutService{id("c"), plain}, PutService{id("d"), plain}};
+    auto progress = node.kernel().apply(changes);
+    CHECK(progress.done == 2);
+    REQUIRE(progress.error);
+    CHECK(progress.error->what == "write map lb_names");
+    CHECK(node.installed().services.size() == 2);
+    CHECK(node.record(3).block == 0);
+    auto used = node.kernel().arena_used();
+
+    std::uint32_t junk = 100;
+    REQUIRE(bpf_map_delete_elem(node.maps.names.get(), &junk) == 0);
+    progress = node.kernel().apply(std::span{changes}.subspan(progress.done));
+    CHECK(progress.done == 1);
+    CHECK(node.number_of("c") == 3);
+    CHECK(node.kernel().arena_used() == used / 2 * 3);
+}
+
+TEST_CASE("a call ends at the frontend that does not fit or whose service is not there", "[kernel]")
+{
+    Agent node{{.frontends = 4}};
+    node.put(id("web"), row({backend("10.0.0.1")}));
+    std::vector<Change> changes;
+    for (std::uint16_t port = 1; port <= 6; ++port)
+        changes.emplace_back(PutFrontend{tcp("10.96.0.1", port), to(id("web"))});
+    changes[1] = PutFrontend{tcp("10.96.0.1", 2), to(id("nobody"))};
+    auto progress = node.kernel().apply(changes);
+    CHECK(progress.done == 1);
+    REQUIRE(progress.error);
+    CHECK(progress.error->what.contains("its service shop/nobody:http/TCP v4 cluster is not installed"));
+    CHECK(node.installed().frontends.size() == 1);
+
+    progress = node.kernel().apply(std::span{changes}.subspan(2));
+    auto fitted = 1 + progress.done;
+    REQUIRE(progress.error);
+    CHECK(progress.error->what == "frontend " +
+                                      tcp("10.96.0.1", static_cast<std::uint16_t>(fitted + 2)).text() +
+                                      ": lb_frontends is full; nothing was changed");
+    CHECK(node.installed().frontends.size() == fitted);
+    CHECK(keys<lb_frontend_key>(node.maps.frontends).size() == fitted);
+}
+
+TEST_CASE("a block that somebody else wrote to is built anew with the next change", "[kernel]")
+{
+    Agent node;
+    node.put(id("web"), row({backend("10.0.0.1")}));
+    auto before = node.generation("web", "10.0.0.1");
+    auto bytes = node.arena();
+    bytes[node.record(1).block + sizeof(lb_block) + sizeof(lb_backend)] = std::byte{77}; // a slot without row
+    auto only = 0u;
+    REQUIRE(bpf_map_update_elem(node.maps.arena.get(), &only, bytes.data(), BPF_ANY) == 0);
+
+    node.put(id("web"), row({backend("10.0.0.1")}));
+    CHECK(node.generation("web", "10.0.0.1") > before);
+    node.restart();
+    CHECK(node.findings.empty());
+}

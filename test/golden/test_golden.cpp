@@ -156,11 +156,11 @@ private:
         auto plan = planner_.update(store_, store_.take_dirty(), view_, installed_);
         for (const auto& notice : plan.notices)
             notices_ += notice.service.text() + ' ' + notice.reason + ": " + notice.message + '\n';
-        auto failures = carry_out(plan.changes, installed_, [this](const Change& change) {
-            std::visit([this](const auto& kind) { apply(kind); }, change);
-            check_references();
-            return Result<>{};
-        });
+        auto failures = carry_out(plan.changes, installed_, one_by_one([this](const Change& change) {
+                                      std::visit([this](const auto& kind) { apply(kind); }, change);
+                                      check_references();
+                                      return Result<>{};
+                                  }));
         REQUIRE(failures.empty());
         REQUIRE(planner_.remaining(installed_).empty());
         REQUIRE(installed_ == planner_.wanted());

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include "builders.hpp"
 #include "describe.hpp"
 #include "model/plan.hpp"
@@ -35,11 +37,12 @@ struct Attempts {
 
     std::vector<Failure> run(const Tables& wanted)
     {
-        return carry_out(diff(kernel.installed, wanted), kernel.installed, [this](const Change& change) {
-            auto result = kernel.apply(change);
-            tried += (tried.empty() ? "" : " ") + describe(change) + (result ? "" : "!");
-            return result;
-        });
+        return carry_out(diff(kernel.installed, wanted), kernel.installed,
+                         one_by_one([this](const Change& change) {
+                             auto result = kernel.apply(change);
+                             tried += (tried.empty() ? "" : " ") + describe(change) + (result ? "" : "!");
+                             return result;
+                         }));
     }
 };
 
@@ -128,4 +131,48 @@ TEST_CASE("a put that fails twice is reported once", "[carry_out]")
     a.kernel.fails = [](const Change& c) { return describe(c) == "+new"; };
     CHECK(a.run(wanted).size() == 1);
     CHECK(a.tried == "+new! -10.96.0.1:* -10.96.0.1:80/TCP -old +new!");
+}
+
+TEST_CASE("neighbours of one kind are tried together, a failure in their midst holds nobody up",
+          "[carry_out]")
+{
+    Tables wanted;
+    for (int i = 1; i <= 3; ++i)
+        add(wanted, "web" + std::to_string(i), "10.96.0." + std::to_string(i));
+    FakeKernel kernel;
+    std::string calls;
+    auto failures = carry_out(diff({}, wanted), kernel.installed, [&](std::span<const Change> changes) {
+        calls += (calls.empty() ? "" : " ") + std::to_string(changes.size());
+        return one_by_one([&](const Change& change) -> Result<> {
+            if (describe(change) == "+10.96.0.2:80/TCP")
+                return error("no room");
+            return kernel.apply(change);
+        })(changes);
+    });
+    REQUIRE(failures.size() == 1);
+    CHECK(describe(failures[0].change) == "+10.96.0.2:80/TCP");
+    // Three services; three frontends and three wildcards, of which the second frontend fails; the rest
+    // without the wildcard of that address.
+    CHECK(calls == "3 6 2 1");
+    CHECK(kernel.installed.services.size() == 3);
+    CHECK(kernel.installed.frontends.size() == 4);
+    CHECK_FALSE(kernel.installed.frontends.contains(key("10.96.0.2:0")));
+}
+
+TEST_CASE("changes beyond count are tried in parts", "[carry_out]")
+{
+    Tables wanted;
+    for (int i = 0; i < 1000; ++i)
+        wanted.services[id("web" + std::to_string(i))] = {};
+    FakeKernel kernel;
+    std::size_t calls = 0, largest = 0;
+    auto failures = carry_out(diff({}, wanted), kernel.installed, [&](std::span<const Change> changes) {
+        ++calls;
+        largest = std::max(largest, changes.size());
+        return one_by_one([&](const Change& change) { return kernel.apply(change); })(changes);
+    });
+    CHECK(failures.empty());
+    CHECK(kernel.installed.services.size() == 1000);
+    CHECK(calls > 1);
+    CHECK(largest < 1000);
 }

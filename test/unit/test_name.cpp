@@ -40,7 +40,8 @@ TEST_CASE("an empty name is the one that nobody wrote")
 
 TEST_CASE("names are ordered as their texts are, zero bytes included")
 {
-    std::vector<std::string> texts{"b", "", "a", "ab", std::string{"a\0b", 3}, std::string{"a\0", 2}, "\xff", "a"};
+    std::vector<std::string> texts{"b",    "", "a", "ab", std::string{"a\0b", 3}, std::string{"a\0", 2},
+                                   "\xff", "a"};
     std::vector<Name> names(texts.begin(), texts.end());
     std::ranges::sort(texts);
     std::ranges::sort(names);
@@ -73,7 +74,8 @@ TEST_CASE("ten thousand names come and go and every one that stays is found agai
             names.pop_front();
     }
     auto next = 10'000 - static_cast<int>(names.size());
-    bool all_shared = std::ranges::all_of(names, [&](const Name& name) { return shares(name, Name{text(next++)}); });
+    bool all_shared =
+        std::ranges::all_of(names, [&](const Name& name) { return shares(name, Name{text(next++)}); });
     CHECK(all_shared);
     CHECK(next == 10'000);
 }

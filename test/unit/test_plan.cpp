@@ -28,7 +28,8 @@ struct Loop {
     std::size_t apply(const std::vector<Change>& changes)
     {
         applied = describe(changes);
-        return carry_out(changes, kernel.installed, [this](const Change& c) { return kernel.apply(c); })
+        return carry_out(changes, kernel.installed,
+                         one_by_one([this](const Change& c) { return kernel.apply(c); }))
             .size();
     }
 

@@ -35,7 +35,7 @@ struct FakeTables {
     Installer installer()
     {
         return {[this]() -> const Tables& { return held; },
-                [this](const Change& change) { return apply(change); }};
+                one_by_one([this](const Change& change) { return apply(change); })};
     }
 
     bool serves(const std::string& ip) const

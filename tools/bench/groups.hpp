@@ -26,5 +26,6 @@ Result<> measure_tc(Context& context);
 Result<> measure_sock(Context& context);
 Result<> measure_connect(Context& context);
 Result<> measure_tables(Context& context);
+Result<> measure_sync(Context& context);
 
 } // namespace naru::bench

@@ -29,7 +29,8 @@ struct Group {
     Result<> (*measure)(Context&);
 };
 constexpr std::array groups{Group{"tc", measure_tc}, Group{"sock", measure_sock},
-                            Group{"connect", measure_connect}, Group{"tables", measure_tables}};
+                            Group{"connect", measure_connect}, Group{"tables", measure_tables},
+                            Group{"sync", measure_sync}};
 
 Effort quick()
 {

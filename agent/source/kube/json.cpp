@@ -77,7 +77,7 @@ Metadata read_metadata(const json::object& object)
 
 ServicePort read_service_port(const json::object& in)
 {
-    return {.name = std::string{text(in, "name")},
+    return {.name = text(in, "name"),
             .protocol = protocol(text(in, "protocol")),
             .port = port_in(in, "port").value_or(Port{}),
             .node_port = port_in(in, "nodePort").value_or(Port{})};
@@ -113,14 +113,14 @@ Service read_service(const json::object& object)
 
 EndpointPort read_endpoint_port(const json::object& in)
 {
-    return {.name = std::string{text(in, "name")},
+    return {.name = text(in, "name"),
             .protocol = protocol(text(in, "protocol")),
             .port = port_in(in, "port")};
 }
 
-std::vector<std::string> read_hints(const json::object& hints, std::string_view key)
+std::vector<Name> read_hints(const json::object& hints, std::string_view key)
 {
-    std::vector<std::string> out;
+    std::vector<Name> out;
     for (const auto& element : array_in(hints, key))
         out.emplace_back(text(element.as_object(), "name"));
     return out;
