@@ -126,7 +126,8 @@ private:
     {
         if (service_.type == ServiceType::load_balancer && service_.external_policy == TrafficPolicy::local &&
             service_.health_check_node_port.host)
-            desired_.health_check = {service_.health_check_node_port, service_.created_sec, service_.uid, {}};
+            desired_.health_check = HealthCheck{
+                service_.health_check_node_port, service_.created_sec, std::string{service_.uid}, {}};
     }
 
     bool serves_ingress(const Ingress& ingress, Family family) const

@@ -29,7 +29,7 @@ struct World {
         checks.replace({"shop", name}, std::move(next), notices, changed);
         told.clear();
         for (const auto& notice : notices)
-            told += notice.service.name + ':' + notice.reason + ' ';
+            told += notice.service.name + ":" + notice.reason + ' ';
         std::string out;
         for (const auto port : changed)
             out += (out.empty() ? "" : " ") + std::to_string(port.host) + '=' + owner(port);
@@ -39,7 +39,7 @@ struct World {
     std::string owner(Port port) const
     {
         const auto at = checks.at(port);
-        return at ? at->service.name : "-";
+        return at ? std::string{at->service.name} : "-";
     }
 };
 

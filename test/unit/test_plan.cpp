@@ -311,7 +311,7 @@ Service random_service()
 {
     auto s = service(std::string{"s"} + std::to_string(*rc::gen::inRange(0, 4)),
                      {*rc::gen::element("10.96.0.1", "10.96.0.2")});
-    s.uid += std::to_string(*rc::gen::inRange(0, 2));
+    s.uid = s.uid + std::to_string(*rc::gen::inRange(0, 2));
     s.created_sec = *rc::gen::inRange(0, 3);
     s.type = *rc::gen::element(ServiceType::cluster_ip, ServiceType::node_port, ServiceType::load_balancer,
                                ServiceType::external_name);

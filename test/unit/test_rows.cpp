@@ -108,7 +108,7 @@ TEST_CASE("a name that does not fit is refused, one that cannot be read is none"
     auto longest = id();
     longest.key.name = std::string(LB_NAME_LEN - 1, 'n');
     REQUIRE(to_raw(longest, LB_TYPE_CLUSTER_IP));
-    longest.key.name += 'n';
+    longest.key.name = longest.key.name + "n";
     CHECK_FALSE(to_raw(longest, LB_TYPE_CLUSTER_IP));
     auto cut = id();
     cut.key.ns = std::string{"a\0b", 3};

@@ -49,13 +49,13 @@ Endpoint dead(std::string_view address, std::string node = "n1")
 
 Endpoint in_zones(Endpoint e, std::vector<std::string> zones)
 {
-    e.zone_hints = std::move(zones);
+    e.zone_hints.assign(zones.begin(), zones.end());
     return e;
 }
 
 Endpoint for_nodes(Endpoint e, std::vector<std::string> nodes)
 {
-    e.node_hints = std::move(nodes);
+    e.node_hints.assign(nodes.begin(), nodes.end());
     return e;
 }
 

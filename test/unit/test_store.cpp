@@ -86,7 +86,7 @@ TEST_CASE("a slice of nobody belongs to nobody", "[store]")
 {
     auto store = clean();
     auto orphan = slice("web", {endpoint("10.0.0.9")}, "orphan");
-    orphan.service.clear();
+    orphan.service = {};
     store.put(orphan);
     store.erase_slice(orphan.key);
     CHECK(dirty(store).empty());
@@ -99,7 +99,7 @@ TEST_CASE("slices come in the order of their keys", "[store]")
     store.put(slice("web", {endpoint("10.0.0.2")}, "b"));
     std::string names;
     for (const auto* s : store.slices_of({"shop", "web"}))
-        names += s->key.name + ' ';
+        names += s->key.name + " ";
     CHECK(names == "web-a web-b web-c ");
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("only a Service with an endpoint in some slice has endpoints", "[store
     auto store = clean();
     store.put(slice("db", {}));
     auto orphan = slice("web", {endpoint("10.0.0.9")}, "orphan");
-    orphan.service.clear();
+    orphan.service = {};
     store.put(orphan);
     CHECK(store.services_with_endpoints() == std::set<ObjectKey>{{"shop", "web"}});
 }

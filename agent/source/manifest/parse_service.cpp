@@ -48,7 +48,7 @@ ServicePort read_port(Fields& fields, const Value& element)
 std::vector<ServicePort> read_ports(Fields& fields, const Value& spec)
 {
     std::vector<ServicePort> out;
-    std::set<std::string> names;
+    std::set<Name> names;
     std::set<std::pair<Port, Protocol>> numbers;
     auto elements = fields.maps(spec, "ports");
     for (const auto& element : elements) {
