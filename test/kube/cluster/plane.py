@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from lab import system
@@ -11,6 +12,7 @@ from .api import Api, Refused
 from .certificates import Authority, kubeconfig, openssl
 
 PORT = 6443
+START = 150  # seconds an API server may take to be ready
 ADDRESS = {4: "172.18.0.90", 6: "fd00:172:18::90"}
 SERVICE_RANGES = "10.96.0.0/16,fd96::/108"
 CONTROLLERS = ["endpointslice-controller", "endpointslice-mirroring-controller", "garbage-collector-controller",
@@ -71,7 +73,7 @@ class Plane:
         if "kube-apiserver" in self.processes:
             return
         self.start_api_server()
-        system.wait_until(self.is_ready, 60, "the API server is ready")
+        self.wait_ready()
         if "kube-controller-manager" in self.processes:
             self.kill("kube-controller-manager")
         self.start_controllers()
@@ -101,12 +103,19 @@ class Plane:
             self.processes[name] = system.spawn([str(self.bin / name), *flags], self.place.netns, self.place.cgroup,
                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def is_ready(self):
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                tail = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-12:]
-                raise RuntimeError(f"{name} ended with {process.returncode}:\n" + "\n".join(tail))
-        return self.api.is_ready()
+    def wait_ready(self):
+        """A busy machine may take its time: a process that ended is what fails at once."""
+        deadline = time.monotonic() + START
+        while not self.api.is_ready():
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    raise RuntimeError(f"{name} ended with {process.returncode}:\n{self.log(name)}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the API server is not ready within {START} s:\n{self.log('kube-apiserver')}")
+            time.sleep(0.1)
+
+    def log(self, name):
+        return "\n".join((self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-12:])
 
     def stop_api_server(self):
         self.api.close()
