@@ -28,7 +28,7 @@ public:
     /// Calls visit for every connected one of an address family.
     Result<> for_each(bool of_v6, const std::function<void(const UdpSocket&)>& visit) const;
 
-    /// Its next call fails with ECONNABORTED, a call that waits does at once, and it is no longer connected.
+    /// A call that waits on it, or its next receive, fails with ECONNABORTED, and it is no longer connected.
     /// A socket that is gone or was connected elsewhere meanwhile is no error. EOPNOTSUPP: the kernel was
     /// built without it.
     Result<> abort(const UdpSocket& socket) const;

@@ -23,6 +23,7 @@
 #include "datapath/datapath.hpp"
 #include "datapath/kernel.hpp"
 #include "datapath/probe.hpp"
+#include "small_maps.hpp"
 
 namespace naru::test {
 
@@ -130,9 +131,21 @@ private:
     UniqueFd fd_;
 };
 
-class SocketNode {
+/// Loaded and attached once for all tests of a process, which lives in its cgroup from then on.
+class SocketPrograms {
 public:
-    SocketNode()
+    static SocketPrograms& get()
+    {
+        static SocketPrograms only;
+        return only;
+    }
+    SocketPrograms(const SocketPrograms&) = delete;
+    SocketPrograms& operator=(const SocketPrograms&) = delete;
+
+    Datapath& datapath() { return *datapath_; }
+
+private:
+    SocketPrograms()
     {
         auto mount = find_cgroup({});
         REQUIRE(mount);
@@ -141,7 +154,6 @@ public:
         cgroup_ = *mount / name;
         std::filesystem::create_directory(cgroup_);
         enter(cgroup_);
-        REQUIRE(std::system("ip link set lo up") == 0);
         options_.bpf_path = "/sys/fs/bpf/" + name;
         options_.cgroup_path = cgroup_;
         options_.arena_bytes = 1u << 20;
@@ -150,36 +162,71 @@ public:
         REQUIRE(opened);
         datapath_.emplace(std::move(*opened));
         REQUIRE(datapath_->attach_sockets());
-        std::vector<std::string> findings;
-        auto kernel = Kernel::open(maps(), LB_DEFAULT_SEED, findings);
-        REQUIRE(kernel);
-        kernel_.emplace(std::move(*kernel));
     }
-    SocketNode(const SocketNode&) = delete;
-    SocketNode& operator=(const SocketNode&) = delete;
-    ~SocketNode()
+    ~SocketPrograms()
     {
-        servers_.clear();
-        kernel_.reset();
         datapath_.reset();
         enter(home_);
         (void)Datapath::cleanup(options_.bpf_path);
         std::error_code ignored;
         std::filesystem::remove(cgroup_, ignored);
-        (void)std::system("ip addr flush dev lo scope global");
+    }
+
+    static std::string own_cgroup()
+    {
+        std::ifstream lines{"/proc/self/cgroup"};
+        for (std::string line; std::getline(lines, line);)
+            if (line.starts_with("0::"))
+                return line.substr(3);
+        FAIL("this process is in no cgroup of version 2");
+        return {};
+    }
+
+    static void enter(const std::filesystem::path& cgroup)
+    {
+        std::ofstream procs{cgroup / "cgroup.procs"};
+        procs << ::getpid() << std::flush;
+        if (!procs)
+            std::abort(); // from here on nothing would be translated, or somebody else's calls
+    }
+
+    std::filesystem::path home_, cgroup_;
+    DatapathOptions options_;
+    std::optional<Datapath> datapath_;
+};
+
+class SocketNode {
+public:
+    /// With empty tables.
+    SocketNode()
+    {
+        REQUIRE(run("ip link set lo up && ip addr flush dev lo scope global") == 0);
+        std::vector<std::string> findings;
+        auto kernel = Kernel::open(maps(), LB_DEFAULT_SEED, findings);
+        REQUIRE(kernel);
+        kernel_.emplace(std::move(*kernel));
+        auto left = kernel_->installed();
+        for (const auto& [key, row] : left.frontends)
+            REQUIRE(kernel_->apply(EraseFrontend{key}));
+        for (const auto& [id, row] : left.services)
+            REQUIRE(kernel_->apply(EraseService{id}));
+        auto all = maps();
+        clear<std::uint64_t>(all.sock);
+        clear<lb_sock_udp_key>(all.sock_udp);
+        clear<lb_udp_gone_key>(all.udp_gone);
     }
 
     Kernel& kernel() { return *kernel_; }
-    Maps maps() { return std::move(datapath_->maps().value()); }
-    const lb_config& config() const { return datapath_->config(); }
+    Maps maps() { return std::move(SocketPrograms::get().datapath().maps().value()); }
+    const lb_config& config() const { return SocketPrograms::get().datapath().config(); }
 
     /// A server with an address of its own; its answers are its name.
     SocketAddress serve(const std::string& name, const SocketAddress& at)
     {
         bool of_v6 = at.address.family() == Family::v6;
-        auto command = "ip addr add " + at.address.text() + (of_v6 ? "/128" : "/32") + " dev lo" +
-                       (of_v6 ? " nodad" : "") + " 2>/dev/null";
-        (void)std::system(command.c_str()); // there already: another port of it is served
+        auto command = "ip addr replace " + at.address.text() + (of_v6 ? "/128" : "/32") + " dev lo" +
+                       (of_v6 ? " nodad" : "");
+        REQUIRE(run(command) == 0);
         Udp socket{of_v6};
         socket.bind(at);
         servers_.emplace_back(name, std::move(socket));
@@ -206,27 +253,15 @@ public:
     }
 
 private:
-    static std::string own_cgroup()
+    static int run(const std::string& command) { return std::system(command.c_str()); }
+
+    template <class Key>
+    static void clear(const UniqueFd& map)
     {
-        std::ifstream lines{"/proc/self/cgroup"};
-        for (std::string line; std::getline(lines, line);)
-            if (line.starts_with("0::"))
-                return line.substr(3);
-        FAIL("this process is in no cgroup of version 2");
-        return {};
+        for (const auto& key : keys<Key>(map))
+            REQUIRE(bpf_map_delete_elem(map.get(), &key) == 0);
     }
 
-    static void enter(const std::filesystem::path& cgroup)
-    {
-        std::ofstream procs{cgroup / "cgroup.procs"};
-        procs << ::getpid() << std::flush;
-        if (!procs)
-            std::abort(); // from here on nothing would be translated, or somebody else's calls
-    }
-
-    std::filesystem::path home_, cgroup_;
-    DatapathOptions options_;
-    std::optional<Datapath> datapath_;
     std::optional<Kernel> kernel_;
     std::vector<std::pair<std::string, Udp>> servers_;
 };

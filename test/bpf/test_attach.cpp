@@ -402,6 +402,29 @@ TEST_CASE("an agent killed while it replaced a pin leaves one that the next star
     CHECK(Place::on_device("tc_ingress", device.link.index).empty());
 }
 
+TEST_CASE("pins that lack a newer map are adopted, and the map is made", "[attach]")
+{
+    Place place;
+    auto id_of_frontends = [&] {
+        auto maps = Maps::open(place.pins, Access::read_only);
+        REQUIRE(maps);
+        return object_info<bpf_map_info>(maps->frontends.get()).value().id;
+    };
+    place.open();
+    auto before = id_of_frontends();
+    auto newer = place.pins / "current" / "maps" / "lb_udp_gone";
+    REQUIRE(fs::remove(newer));
+    CHECK(id_of_frontends() == before);
+    CHECK(Maps::open(place.pins, Access::read_write).error().code == std::errc::no_such_file_or_directory);
+
+    auto adopted = place.open();
+    CHECK(fs::exists(newer));
+    auto maps = adopted.maps();
+    REQUIRE(maps);
+    CHECK(maps->udp_gone);
+    CHECK(id_of_frontends() == before);
+}
+
 TEST_CASE("another cgroup path moves the socket programs", "[attach]")
 {
     Place place;

@@ -59,10 +59,12 @@ TEST_CASE("programs, missing hooks and the pressure on maps are on the page")
     metrics.attachments = {{"tc_ingress", "eth0", "tcx"}};
     metrics.hooks_missing = 2;
     metrics.maps = {{"lb_frontends", 25, 100}, {"lb_none", 0, 0}};
-    check_has(metrics, {R"(naru_program_info{hook="tc_ingress",mode="tcx",ifname="eth0"} 1)",
-                        "naru_hooks_missing 2", R"(naru_bpf_map_pressure{map="lb_frontends"} 0.25)",
-                        R"(naru_bpf_map_capacity{map="lb_frontends"} 100)",
-                        R"(naru_bpf_map_pressure{map="lb_none"} 0)"});
+    metrics.udp_sockets_ended = 3;
+    check_has(metrics,
+              {R"(naru_program_info{hook="tc_ingress",mode="tcx",ifname="eth0"} 1)", "naru_hooks_missing 2",
+               "naru_udp_sockets_ended_total 3", R"(naru_bpf_map_pressure{map="lb_frontends"} 0.25)",
+               R"(naru_bpf_map_capacity{map="lb_frontends"} 100)",
+               R"(naru_bpf_map_pressure{map="lb_none"} 0)"});
 }
 
 TEST_CASE("a counter is forwarding, passing or dropping by its reason, an unknown one a drop")
