@@ -71,8 +71,7 @@ Result<Maps> Maps::open(const std::filesystem::path& bpf_path, Access access)
     for (const auto& expected : expected_maps) {
         auto path = folder / expected.name;
         auto fd = open_map(path, access);
-        bool older_pins = !fd && fd.error().code == std::errc::no_such_file_or_directory;
-        if (expected.newer && older_pins && access == Access::read_only)
+        if (expected.newer && !fd && fd.error().code == std::errc::no_such_file_or_directory)
             continue;
         if (!fd)
             return std::unexpected{fd.error()};
