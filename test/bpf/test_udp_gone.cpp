@@ -35,9 +35,9 @@ public:
     void lead(const FrontendKey& key, const ServiceId& id) { apply(PutFrontend{key, udp_frontend(id)}); }
     void apply(const Change& change)
     {
-        auto done = gone_->apply(node_.kernel(), change);
-        INFO((done ? "" : done.error().message()));
-        REQUIRE(done);
+        auto progress = gone_->apply(node_.kernel(), std::span{&change, 1});
+        INFO((progress.error ? progress.error->message() : ""));
+        REQUIRE(progress.done == 1);
     }
     void tell()
     {
@@ -227,8 +227,9 @@ TEST_CASE("when the table is full the address that left first makes room", "[udp
     auto gone = UdpGone::open(again(maps), {}, findings).value();
     auto id = udp_service("dns", Family::v4);
     auto leave = [&](const SocketAddress& at) {
-        REQUIRE(gone.apply(kernel, PutService{id, udp_row({at})}));
-        REQUIRE(gone.apply(kernel, PutService{id, udp_row({})}));
+        const std::vector<Change> comes{PutService{id, udp_row({at})}}, goes{PutService{id, udp_row({})}};
+        REQUIRE(gone.apply(kernel, comes).done == 1);
+        REQUIRE(gone.apply(kernel, goes).done == 1);
         REQUIRE(gone.tell());
     };
     for (const char* address : {"10.0.0.9", "10.0.0.1", "10.0.0.2"}) {
