@@ -180,6 +180,7 @@ TEST_CASE("slices of a held Service stay as they are, gone, emptied or moved awa
     auto list = [&](EndpointSlice s) { listed.insert_or_assign(s.key, std::move(s)); };
     SECTION("gone") {}
     SECTION("emptied") { list(slice("web", {})); }
+    SECTION("replaced by an empty one") { list(slice("web", {}, "b")); }
     SECTION("moved away")
     {
         auto moved = slice("web", {});
@@ -188,6 +189,7 @@ TEST_CASE("slices of a held Service stay as they are, gone, emptied or moved awa
     }
     store.replace_slices(listed, {{"shop", "web"}});
     CHECK(dirty(store) == "db");
+    REQUIRE(store.slices_of({"shop", "web"}).size() == 1);
     CHECK(store.slices_of({"shop", "web"}).front()->endpoints.size() == 1);
     CHECK(store.slices_of({"shop", "db"}).empty());
 }
