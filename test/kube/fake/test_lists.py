@@ -204,6 +204,20 @@ def empty_for_good(r):
     r.recovers()
 
 
+@suite.scenario("an empty first set after a restart does not remove what the earlier run installed")
+def empty_after_restart(r):
+    mark = with_many(r)
+    r.agent.stop()
+    r.cluster.roll_back("services")
+    since = time.monotonic()
+    r.agent.start(*r.flags)
+    r.holds(lambda: r.watching().at > since and r.watching().told, "the set has been delivered")
+    r.counted("naru_relist_guard_active")
+    stays(r, lambda: len(r.agent.names()) == MANY, 3, "Services are gone")
+    mark.kept()
+    r.recovers()
+
+
 @suite.scenario("a set that lost 20 of 30 Services waits for a second look; what it adds is served at once")
 def much_smaller(r):
     mark = with_many(r)

@@ -4,6 +4,7 @@ import copy
 import threading
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from .wire import KINDS
 
@@ -25,6 +26,11 @@ def key_of(made):
 
 def version_of(made):
     return int(made["metadata"]["resourceVersion"])
+
+
+def timestamp(version):
+    """What is made later is younger: one second a version."""
+    return (datetime(2026, 1, 1) + timedelta(seconds=version)).isoformat() + "Z"
 
 
 class Cluster:
@@ -49,7 +55,8 @@ class Cluster:
             self.version += 1
             meta = made["metadata"]
             meta.setdefault("uid", old["metadata"]["uid"] if old else str(uuid.uuid4()))
-            meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+            made_at = old["metadata"]["creationTimestamp"] if old else timestamp(self.version)
+            meta.setdefault("creationTimestamp", made_at)
             meta["resourceVersion"] = str(self.version)
             self.objects[resource][key] = made
             self.history.append(Change(self.version, resource, made, old))

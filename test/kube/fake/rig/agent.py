@@ -53,7 +53,7 @@ class Agent:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
-    def wait_ready(self, within=20):
+    def wait_ready(self, within=60):
         def ready():
             if not self.alive:
                 raise AssertionError(f"naru-agent ended with {self.process.returncode}")

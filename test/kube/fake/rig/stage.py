@@ -3,7 +3,7 @@
 import atexit
 
 from .rig import Pki, Rig, prepare
-from .suite import Suite
+from .suite import Late, Suite
 
 
 def suite_of_rigs(stem, at_once=4):
@@ -23,6 +23,13 @@ BACKOFF = 0.8  # seconds of the first delay, which is multiplied by a random 1 t
 
 def pause(before, again):
     return again.at - before.ended
+
+
+def at_once(before, again):
+    """Sooner than the shortest delay there is."""
+    waited = pause(before, again)
+    if waited >= BACKOFF:
+        raise Late(f"asked again only after {waited:.2f} s: {again}")
 
 
 def backed_off(before, again):
