@@ -228,7 +228,7 @@ def lists_and_watches(r, refusal):
     """Without streamed lists: list, watch, and after 410 a list again; the refused stream is not tried twice."""
     r.server.next("services", refusal)
     r.up()
-    watch_list, first, watch = r.server.asked("services")
+    watch_list, first, watch = r.sequence("services", 0, 3)
     assert watch_list.is_watch_list and first.is_list and watch.is_watch and not watch.is_watch_list
     at_once(watch_list, first)
     assert first.version == "0" and watch.version == str(r.cluster.version), (first, watch)
