@@ -124,7 +124,7 @@ Result<lb_service_name> to_raw(const ServiceId& id, lb_service_type type)
                 write_text(raw.port_name, id.port_name);
     if (!fits)
         return error(
-            fmt::format("{}: namespace, name or port name has more than {} bytes; nothing was changed",
+            fmt::format("{}: namespace, name or port name has a NUL or more than {} bytes; nothing was changed",
                         id.text(), LB_NAME_LEN - 1));
     if (!write_text(raw.uid, id.uid))
         return error(fmt::format("{}: the uid has more than {} bytes; nothing was changed", id.text(),

@@ -49,13 +49,20 @@ private:
         return std::holds_alternative<EraseFrontend>(change) || std::holds_alternative<EraseService>(change);
     }
 
+    static bool is_wildcard(const Change& change)
+    {
+        const auto* put = std::get_if<PutFrontend>(&change);
+        return put && !put->key.protocol;
+    }
+
     /// How many may be tried as things stand. They are of one kind, because a failure of one kind decides
-    /// over the next.
+    /// over the next; wildcard rows count as a kind of their own.
     std::size_t tried_together(std::span<const Change> changes)
     {
         const auto most = std::min(changes.size(), most_at_once);
         std::size_t count = 0;
         while (count < most && changes[count].index() == changes.front().index() &&
+               is_wildcard(changes[count]) == is_wildcard(changes.front()) &&
                std::visit([this](const auto& kind) { return may(kind); }, changes[count]))
             ++count;
         return count;
@@ -64,7 +71,13 @@ private:
     bool may(const PutService&) const { return true; }
     bool may(const PutFrontend& put) const
     {
-        return put.row.inside ? !broken_.contains(put.row.inside->key) : !unserved_.contains(put.key.address);
+        return put.key.protocol ? !broken_.contains(put.row.inside->key) : serves(put.key.address);
+    }
+    /// A wildcard row refuses every other port: not without one that is served.
+    bool serves(const Address& address) const
+    {
+        const auto row = installed_.frontends.upper_bound({address, {}, {}});
+        return row != installed_.frontends.end() && row->first.address == address;
     }
     bool may(const EraseFrontend&) const { return true; }
     bool may(const EraseService& erase) { return !still_named().contains(erase.id); }
@@ -73,7 +86,6 @@ private:
     {
         if (const auto* put = std::get_if<PutFrontend>(&change)) {
             stuck_.insert(put->key);
-            unserved_.insert(put->key.address);
             open.push_back(change);
         }
     }
@@ -108,7 +120,6 @@ private:
     const Apply& apply_;
     std::set<ObjectKey> broken_;
     std::set<FrontendKey> stuck_;
-    std::set<Address> unserved_;
     std::optional<std::set<ServiceId>> named_;
 };
 

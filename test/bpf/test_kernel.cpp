@@ -505,7 +505,7 @@ TEST_CASE("what one service cannot hold is refused with the reason", "[kernel]")
     Agent node;
     auto named = id("web");
     named.key.ns = std::string(64, 'n');
-    CHECK(node.refusal(PutService{named, {}}).contains("has more than 63 bytes"));
+    CHECK(node.refusal(PutService{named, {}}).contains("more than 63 bytes"));
     named = id("web");
     named.uid = std::string(40, 'u');
     CHECK(node.refusal(PutService{named, {}}).contains("the uid has more than 39 bytes"));
