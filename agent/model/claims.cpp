@@ -81,6 +81,8 @@ bool Claims::is_reserved(const Address& address) const
 
 bool Claims::is_own(const Endpoint& endpoint, const EndpointSlice& slice) const
 {
+    if (!used_.may_hold(endpoint.address))
+        return false;
     auto use = uses_.find(endpoint.address);
     if (use == uses_.end())
         return false;
@@ -126,7 +128,10 @@ void Claims::link(const FrontendKey& key, const Claim& claim)
     auto& contest = by_key_[key];
     contest.insert(&claim);
     conflicts_ += contest.size() == 2;
-    auto& use = uses_[key.address];
+    auto [at, added] = uses_.try_emplace(key.address);
+    if (added)
+        used_.add(key.address);
+    auto& use = at->second;
     use.cluster_ip += claim.row.kind == LB_KIND_CLUSTER_IP;
     use.wildcard += owns_address(claim);
     ++use.claims;
@@ -142,8 +147,10 @@ void Claims::unlink(const FrontendKey& key, const Claim& claim)
     auto use = uses_.find(key.address);
     use->second.cluster_ip -= claim.row.kind == LB_KIND_CLUSTER_IP;
     use->second.wildcard -= owns_address(claim);
-    if (--use->second.claims == 0)
+    if (--use->second.claims == 0) {
+        used_.remove(key.address);
         uses_.erase(use);
+    }
 }
 
 void Claims::add_keys_of(const Address& address, Affected& to) const

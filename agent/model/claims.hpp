@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "address_filter.hpp"
 #include "desired.hpp"
 
 namespace naru {
@@ -87,6 +88,7 @@ private:
     std::map<ObjectKey, std::map<FrontendKey, Claim>> by_owner_;
     std::map<FrontendKey, Contest> by_key_; ///< points into by_owner_
     std::unordered_map<Address, Use, AddressHash> uses_;
+    AddressFilter used_; ///< the keys of uses_
     std::set<SocketAddress> reserved_;
     std::size_t conflicts_ = 0;
 };

@@ -15,44 +15,47 @@ std::uint32_t short_hash(const Address& address)
 
 std::vector<std::uint32_t> hashes_of(std::span<const EndpointSlice* const> slices)
 {
+    std::size_t count = 0;
+    for (const auto* slice : slices)
+        count += slice->endpoints.size();
     std::vector<std::uint32_t> hashes;
+    hashes.reserve(count);
     for (const auto* slice : slices)
         for (const auto& endpoint : slice->endpoints)
             hashes.push_back(short_hash(endpoint.address));
     std::ranges::sort(hashes);
     const auto twice = std::ranges::unique(hashes);
     hashes.erase(twice.begin(), twice.end());
-    hashes.shrink_to_fit();
     return hashes;
 }
 
 } // namespace
 
-std::uint32_t EndpointIndex::number(const ObjectKey& service)
+std::uint32_t EndpointIndex::take_number(const ObjectKey& service)
 {
-    auto [it, added] = members_.try_emplace(service);
-    if (!added)
-        return it->second.number;
     if (free_.empty()) {
-        it->second.number = static_cast<std::uint32_t>(by_number_.size());
-        by_number_.push_back(&it->first);
-    } else {
-        it->second.number = free_.back();
-        free_.pop_back();
-        by_number_[it->second.number] = &it->first;
+        by_number_.push_back(&service);
+        return static_cast<std::uint32_t>(by_number_.size() - 1);
     }
-    return it->second.number;
+    const auto number = free_.back();
+    free_.pop_back();
+    by_number_[number] = &service;
+    return number;
 }
 
 void EndpointIndex::set(const ObjectKey& service, std::span<const EndpointSlice* const> slices)
 {
     auto next = hashes_of(slices);
-    const auto known = members_.find(service);
-    if (known == members_.end() ? next.empty() : known->second.hashes == next)
+    auto known = members_.lower_bound(service);
+    const bool is_known = known != members_.end() && known->first == service;
+    if (is_known ? known->second.hashes == next : next.empty())
         return;
+    if (!is_known) {
+        known = members_.emplace_hint(known, service, Member{});
+        known->second.number = take_number(known->first);
+    }
 
-    const auto id = number(service);
-    auto& held = members_.at(service).hashes;
+    auto& [id, held] = known->second;
     std::vector<std::uint32_t> gone, fresh;
     std::ranges::set_difference(held, next, std::back_inserter(gone));
     std::ranges::set_difference(next, held, std::back_inserter(fresh));
@@ -66,7 +69,7 @@ void EndpointIndex::set(const ObjectKey& service, std::span<const EndpointSlice*
     held = std::move(next);
     if (held.empty()) {
         free_.push_back(id);
-        members_.erase(service);
+        members_.erase(known);
     }
 }
 

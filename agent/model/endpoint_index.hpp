@@ -38,7 +38,7 @@ private:
     static constexpr std::size_t buckets = 4096; ///< 100,000 endpoints: two dozen entries in each
 
     std::vector<Entry>& bucket(std::uint32_t hash) { return entries_[hash % buckets]; }
-    std::uint32_t number(const ObjectKey& service);
+    std::uint32_t take_number(const ObjectKey& service); ///< a key of members_
 
     std::vector<std::vector<Entry>> entries_; ///< by hash
     std::map<ObjectKey, Member> members_;
