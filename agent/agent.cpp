@@ -22,6 +22,7 @@
 #include "loop.hpp"
 #include "serve/pages.hpp"
 #include "serve/service_health.hpp"
+#include "source/kube/event_sender.hpp"
 #include "source/kube/source.hpp"
 #include "source/manifest/manifests.hpp"
 #include "status.hpp"
@@ -54,15 +55,20 @@ public:
                  [this](std::span<const Change> changes) { return udp_gone_.apply(kernel_, changes); }},
                 initial_view(config)}
     {
-        if (config.access)
-            api_.emplace(io.get_executor(), *config.access,
-                         kube::SourceOptions{.node_name = config.node_name,
-                                             .proxy_name = config.proxy_name,
-                                             .user_agent = "naru/" NARU_VERSION,
-                                             .relist_guard = config.relist_guard,
-                                             .known_services = services_in(kernel_.installed()),
-                                             .known_endpoints = services_with_backends(kernel_.installed())},
-                         api_listener());
+        if (!config.access)
+            return;
+        api_.emplace(io.get_executor(), *config.access,
+                     kube::SourceOptions{.node_name = config.node_name,
+                                         .proxy_name = config.proxy_name,
+                                         .user_agent = "naru/" NARU_VERSION,
+                                         .relist_guard = config.relist_guard,
+                                         .known_services = services_in(kernel_.installed()),
+                                         .known_endpoints = services_with_backends(kernel_.installed())},
+                     api_listener());
+        events_.emplace(
+            io.get_executor(), kube::Client{io.get_executor(), *config.access, "naru/" NARU_VERSION},
+            kube::EventLog{config.node_name},
+            [](const std::string& why) { log(Level::warning, "an Event could not be written: " + why); });
     }
 
     Result<> start();
@@ -82,6 +88,7 @@ private:
     void gather();
     void step();
     void tell(const SyncReport& report);
+    void tell_cluster(const SyncReport& report);
     void tell_sockets();
     void sweep_flows();
     void audit();
@@ -93,6 +100,8 @@ private:
         metrics.attachments = datapath_.attachments();
         if (api_)
             add_watches(metrics, *api_);
+        if (events_)
+            add_events(metrics, events_->stats());
         metrics.health_listening = service_health_.listening();
         metrics.health_failed = service_health_.failed();
         return metrics;
@@ -111,6 +120,7 @@ private:
     Attachments attachments_;
     Sync sync_;
     std::optional<kube::Source> api_;
+    std::optional<kube::EventSender> events_;
     ServiceHealth service_health_{io_, sync_.health_checks(), [this] { return is_healthy(health()); }};
     std::vector<HttpServer> servers_;
     std::optional<std::chrono::system_clock::time_point> last_sync_;
@@ -166,6 +176,8 @@ Result<> Agent::start()
     serve_pages();
     if (api_)
         api_->start();
+    if (events_)
+        events_->start();
     return {};
 }
 
@@ -339,8 +351,31 @@ void Agent::tell(const SyncReport& report)
             {{"service", failure.service.text()}, {"reason", failure.reason}});
     for (const auto& service : report.recovered)
         log(Level::info, "applied after all", {{"service", service.text()}});
+    if (events_)
+        tell_cluster(report);
     if (report.applied > 0)
         log(Level::debug, "applied", {{"changes", std::to_string(report.applied)}});
+}
+
+/// The same as Events on the Services. Failures are of this node, notices the same on all.
+void Agent::tell_cluster(const SyncReport& report)
+{
+    const auto send = [this](const ObjectKey& key, std::string reason, std::string message, bool warning,
+                             bool of_this_node) {
+        if (const auto* service = sync_.service(key))
+            events_->tell({.service = key,
+                           .uid = service->uid,
+                           .reason = std::move(reason),
+                           .message = std::move(message),
+                           .warning = warning,
+                           .of_this_node = of_this_node});
+    };
+    for (const auto& notice : report.notices)
+        send(notice.service, notice.reason, notice.message, true, false);
+    for (const auto& failure : report.failures)
+        send(failure.service, failure.reason, failure.message, true, true);
+    for (const auto& service : report.recovered)
+        send(service, "Applied", "what had failed on this node is in force", false, true);
 }
 
 void Agent::tell_sockets()

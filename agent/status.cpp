@@ -56,6 +56,15 @@ void add_watches(Metrics& metrics, const kube::Source& source)
     }
 }
 
+void add_events(Metrics& metrics, const kube::EventStats& stats)
+{
+    metrics.events = {.created = stats.created,
+                      .repeated = stats.repeated,
+                      .shared = stats.shared,
+                      .dropped = stats.dropped,
+                      .failed = stats.failed};
+}
+
 void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const UdpGone& udp_gone,
                 const Maps& maps)
 {

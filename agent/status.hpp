@@ -10,6 +10,7 @@
 #include "datapath/udp_gone.hpp"
 #include "serve/health.hpp"
 #include "serve/metrics.hpp"
+#include "source/kube/events.hpp"
 #include "source/kube/source.hpp"
 #include "sync.hpp"
 
@@ -26,6 +27,9 @@ Metrics metrics_of(const Sync& sync, const Attachments& attachments,
 
 /// Adds how well the API server is followed.
 void add_watches(Metrics& metrics, const kube::Source& source);
+
+/// Adds what became of the Events.
+void add_events(Metrics& metrics, const kube::EventStats& stats);
 
 /// Adds how full the agent's own maps are, and what the programs counted.
 void add_tables(Metrics& metrics, const Kernel& kernel, std::size_t tombstones, const UdpGone& udp_gone,

@@ -67,6 +67,7 @@ public:
     /// Settled, and every change has been applied or refused for a reason. Stays true once it was
     /// reached.
     bool synced() const { return synced_; }
+    const Service* service(const ObjectKey& key) const { return store_.service(key); }
     bool has_node() const { return store_.node().has_value(); }
     const NodeView& view() const { return view_; }
     const HealthChecks& health_checks() const { return planner_.health_checks(); }

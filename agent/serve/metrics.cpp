@@ -141,6 +141,17 @@ void add_watches(const Metrics& all, std::vector<MetricFamily>& out)
          &WatchUse::rejected);
 }
 
+void add_events(const EventUse& events, std::vector<MetricFamily>& out)
+{
+    out.push_back(
+        counter("naru_events_total", "Events on Services for the API server, by what became of them.")
+            .add(number(events.created), {{"outcome", "created"}})
+            .add(number(events.repeated), {{"outcome", "repeated"}})
+            .add(number(events.shared), {{"outcome", "shared"}})
+            .add(number(events.dropped), {{"outcome", "dropped"}})
+            .add(number(events.failed), {{"outcome", "failed"}}));
+}
+
 void add_datapath(const Metrics& all, std::vector<MetricFamily>& out)
 {
     auto programs = gauge("naru_program_info", "A program on its hook; the value is 1.");
@@ -192,6 +203,8 @@ std::string prometheus_text(const Metrics& metrics)
     std::vector<MetricFamily> families;
     add_sync(metrics, families);
     add_watches(metrics, families);
+    if (metrics.events)
+        add_events(*metrics.events, families);
     add_datapath(metrics, families);
     add_counters(metrics, families);
     std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });

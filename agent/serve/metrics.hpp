@@ -26,6 +26,11 @@ struct WatchUse {
     std::uint64_t lists = 0, restarts = 0, failures = 0, events = 0, rejected = 0;
 };
 
+/// v1 Events on Services.
+struct EventUse {
+    std::uint64_t created = 0, repeated = 0, shared = 0, dropped = 0, failed = 0;
+};
+
 struct Metrics {
     std::string version;
     SyncStats sync;
@@ -39,6 +44,7 @@ struct Metrics {
     std::uint64_t udp_sockets_ended = 0;
     bool relist_guard_active = false;
     std::vector<WatchUse> watches; ///< none when manifests are the source
+    std::optional<EventUse> events;
     std::vector<ReasonCount> counters;
 };
 

@@ -115,3 +115,14 @@ TEST_CASE("listeners of health ports are counted by whether they answer")
     check_has(metrics, {R"(naru_service_health_listeners{state="listening"} 3)",
                         R"(naru_service_health_listeners{state="failed"} 1)"});
 }
+
+TEST_CASE("what became of Events is counted where there is an API server for them")
+{
+    Metrics metrics;
+    CHECK_THAT(prometheus_text(metrics), !Catch::Contains("naru_events_total"));
+    metrics.events = {.created = 1, .repeated = 2, .shared = 3, .dropped = 4, .failed = 5};
+    check_has(metrics,
+              {R"(naru_events_total{outcome="created"} 1)", R"(naru_events_total{outcome="repeated"} 2)",
+               R"(naru_events_total{outcome="shared"} 3)", R"(naru_events_total{outcome="dropped"} 4)",
+               R"(naru_events_total{outcome="failed"} 5)"});
+}
