@@ -44,6 +44,13 @@ constexpr auto sweep_interval = 10s;
 constexpr auto audit_interval = 10s;
 constexpr auto health_retry_interval = 2s;
 
+/// A loop that ended by an exception would be missed by nobody: better to end, and be started again.
+void or_end(std::exception_ptr why)
+{
+    if (why)
+        std::rethrow_exception(why);
+}
+
 class Agent {
 public:
     Agent(asio::io_context& io, Clock::time_point started, const Config& config, Datapath datapath, Maps maps,
@@ -183,9 +190,7 @@ Result<> Agent::start()
 
 void Agent::follow_changes()
 {
-    const auto start = [this](asio::awaitable<void> loop) {
-        asio::co_spawn(io_, std::move(loop), asio::detached);
-    };
+    const auto start = [this](asio::awaitable<void> loop) { asio::co_spawn(io_, std::move(loop), or_end); };
     if (manifests_)
         start(watch(manifests_->event_fd(), [this] {
             manifests_->drain();
@@ -364,7 +369,7 @@ void Agent::tell_cluster(const SyncReport& report)
                              bool of_this_node) {
         if (const auto* service = sync_.service(key))
             events_->tell({.service = key,
-                           .uid = service->uid,
+                           .uid = std::string{service->uid},
                            .reason = std::move(reason),
                            .message = std::move(message),
                            .warning = warning,

@@ -225,6 +225,10 @@ private:
             access->servers = api_servers_;
         if (access->servers.empty())
             return error("no API server is known: give --kubernetes-api URL");
+        const bool secret = access->token.given() || access->client_key.given();
+        for (const auto& server : access->servers)
+            if (!server.tls && secret)
+                return error(server.text() + " would get the credentials in clear text: give an https URL");
         config_.access = std::move(*access);
         return {};
     }

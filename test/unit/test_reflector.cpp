@@ -240,3 +240,56 @@ TEST_CASE("an object without a version does not move the version")
     r.ended(start + 300s);
     CHECK(r.next().version == "12");
 }
+
+TEST_CASE("versions that are refused again and again are asked for with pauses")
+{
+    auto r = in_sync("12");
+    unsigned at_once = 0;
+    for (int i = 0; i < 6; ++i) {
+        r.failed(Failure::gone, start);
+        at_once += r.next().delay.count() == 0;
+        r.opened(start);
+        r.event(Type::bookmark, "13", true); // the set comes, and what follows is refused again
+    }
+    CHECK(at_once == Reflector::lists_at_once);
+    r.failed(Failure::gone, start + Reflector::healthy_after);
+    CHECK(r.next().delay.count() == 0);
+}
+
+TEST_CASE("a watch whose parameters are refused becomes a consistent read")
+{
+    auto r = in_sync("12");
+    r.ended(start + 400s);
+    REQUIRE(r.next().mode == Mode::watch);
+    r.failed(Failure::unsupported, start + 400s);
+    CHECK(r.next().mode == Mode::watch_list);
+    CHECK(r.next().version.empty());
+    CHECK(r.next().delay.count() > 0);
+}
+
+TEST_CASE("streams that bring one event and end are not followed at the speed of the network")
+{
+    auto r = in_sync("12");
+    r.ended(start + 400s);
+    for (bool waits : {false, true, true}) {
+        r.opened(start + 400s);
+        r.event(Type::modified, "13", false);
+        r.ended(start + 400s);
+        CHECK((r.next().delay.count() > 0) == waits);
+    }
+}
+
+TEST_CASE("no server can ask for more than five minutes of silence")
+{
+    auto r = reflector();
+    r.failed(Failure::transport, start, std::chrono::hours{24});
+    CHECK(r.next().delay == Reflector::longest_wait);
+}
+
+TEST_CASE("a token that is refused in a stream leaves the stream where it was")
+{
+    auto r = in_sync("12");
+    r.failed(Failure::unauthorized, start);
+    CHECK(r.next().mode == Mode::watch);
+    CHECK(r.next().version == "12");
+}

@@ -52,6 +52,8 @@ std::optional<Url> Url::parse(std::string_view text)
     } else {
         return std::nullopt;
     }
+    if (text.find_first_of("@?# \t\r\n") != std::string_view::npos)
+        return std::nullopt;
     auto slash = text.find('/');
     if (slash != std::string_view::npos) {
         url.path = text.substr(slash);
@@ -59,7 +61,7 @@ std::optional<Url> Url::parse(std::string_view text)
             url.path.pop_back();
         text = text.substr(0, slash);
     }
-    if (text.empty() || text.find_first_of("@?# \t\r\n") != std::string_view::npos)
+    if (text.empty())
         return std::nullopt;
 
     std::string_view port;
@@ -105,7 +107,9 @@ Result<std::string> Pem::read() const { return text.empty() ? read_file(file) : 
 
 bool Token::usable(std::string_view text)
 {
-    return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+    constexpr std::size_t longest = 16 << 10;
+    return !text.empty() && text.size() <= longest &&
+           std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
 const std::string& Token::value(Time now)

@@ -45,6 +45,7 @@ public:
     explicit Token(std::string fixed) : current_{std::move(fixed)} {}
     explicit Token(std::filesystem::path file) : file_{std::move(file)} {}
 
+    bool given() const { return !file_.empty() || !current_.empty(); }
     const std::string& value(Time now); ///< empty: send none
     void rejected();                    ///< 401: read the file anew before the next use
 

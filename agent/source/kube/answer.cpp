@@ -8,7 +8,8 @@ using Failure = Reflector::Failure;
 
 Failure failure_of(unsigned code, const Status& status)
 {
-    if (status.version_too_large)
+    // Older servers say it in words only.
+    if (status.version_too_large || status.message.contains("Too large resource version"))
         return Failure::too_large;
     if (code == 410 || status.reason == "Expired" || status.reason == "Gone")
         return Failure::gone;

@@ -172,9 +172,17 @@ asio::awaitable<Result<Head>> Client::perform_at(const Url& url, const Request& 
         co_return failed("resolve " + url.host, resolve_code);
 
     beast::tcp_stream link{executor_};
-    link.expires_after(connect_timeout);
-    if (auto [code, endpoint] = co_await link.async_connect(endpoints, token); code)
-        co_return failed("connect to " + url.text(), code);
+    beast::error_code unreached = asio::error::host_not_found;
+    for (const auto& each : endpoints) { // each address has its own time: one may lead nowhere
+        link.expires_after(connect_timeout);
+        const auto [code] = co_await link.async_connect(each.endpoint(), token);
+        unreached = code;
+        if (!code)
+            break;
+        link.close();
+    }
+    if (unreached)
+        co_return failed("connect to " + url.text(), unreached);
     watch_link(link.socket());
 
     auto message = to_beast(request, url, access_.token.value(std::chrono::steady_clock::now()), user_agent_);
@@ -209,9 +217,12 @@ asio::awaitable<Result<Head>> Client::perform(Request request, Receiver receiver
             receiver.head(head);
         };
         outcome = co_await perform_at(access_.servers[current_], request, noting);
-        if (outcome || answered)
+        if (answered) {
+            if (!outcome || outcome->status >= 500)
+                try_another();
             break;
-        current_ = (current_ + 1) % access_.servers.size();
+        }
+        try_another();
     }
     co_return outcome;
 }

@@ -48,6 +48,8 @@ public:
     /// the receiver's own. A status such as 500 is no error here. Cancellation ends it at once.
     boost::asio::awaitable<Result<Head>> perform(Request request, Receiver receiver);
 
+    /// The next exchange begins with another server: this one answers, and not what an API server should.
+    void try_another() { current_ = (current_ + 1) % access_.servers.size(); }
     void token_rejected() { access_.token.rejected(); }
     const Url& server() const { return access_.servers[current_]; }
 

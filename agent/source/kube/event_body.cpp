@@ -63,8 +63,8 @@ std::string shown(const Character& character, std::string_view text)
         return fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
     if (!is_misleading(character.code))
         return std::string{text.substr(0, character.bytes)};
-    return fmt::format(character.code < 0x80 ? "\\x{:02x}" : "\\u{{{:x}}}",
-                       static_cast<std::uint32_t>(character.code));
+    const auto code = static_cast<std::uint32_t>(character.code);
+    return code < 0x80 ? fmt::format("\\x{:02x}", code) : fmt::format("\\u{{{:x}}}", code);
 }
 
 } // namespace

@@ -20,19 +20,21 @@ bool may_pass(unsigned status)
     return status == 0 || status == 401 || status == 408 || status == 429 || status >= 500;
 }
 
-Request create(const std::string& ns, std::string body)
+std::string events_of(std::string_view ns) { return "/api/v1/namespaces/" + std::string{ns} + "/events"; }
+
+Request create(std::string_view ns, std::string body)
 {
     return {.method = "POST",
-            .target = "/api/v1/namespaces/" + ns + "/events",
+            .target = events_of(ns),
             .accept = "application/json",
             .content_type = "application/json",
             .body = std::move(body)};
 }
 
-Request patch(const std::string& ns, const std::string& name, std::string body)
+Request patch(std::string_view ns, const std::string& name, std::string body)
 {
     return {.method = "PATCH",
-            .target = "/api/v1/namespaces/" + ns + "/events/" + name,
+            .target = events_of(ns) + "/" + name,
             .accept = "application/json",
             .content_type = std::string{merge_patch},
             .body = std::move(body)};
@@ -66,11 +68,7 @@ bool TokenBucket::take(Time now)
     return true;
 }
 
-bool TokenBucket::full(Time now)
-{
-    fill(now);
-    return tokens_ == burst_;
-}
+bool TokenBucket::full(Time now) const { return (now - since_) / refill_ >= burst_ - tokens_; }
 
 EventLog::EventLog(std::string node, EventLimits limits)
     : node_{std::move(node)}, limits_{limits},
@@ -104,7 +102,7 @@ EventLog::Record& EventLog::remember(const std::string& name, const Occurrence& 
 bool EventLog::allowed(const ObjectKey& service, Time now)
 {
     if (per_service_.size() >= limits_.remembered) // a full bucket says no more than none
-        std::erase_if(per_service_, [&](auto& entry) { return entry.second.full(now); });
+        std::erase_if(per_service_, [&](const auto& entry) { return entry.second.full(now); });
     auto& own =
         per_service_.try_emplace(service, limits_.service_burst, limits_.service_refill, now).first->second;
     if (!all_)

@@ -20,7 +20,7 @@ public:
 
     TokenBucket(unsigned burst, std::chrono::seconds refill, Time now);
     bool take(Time now);
-    bool full(Time now);
+    bool full(Time now) const;
 
 private:
     void fill(Time now);

@@ -113,9 +113,8 @@ Service read_service(const json::object& object)
 
 EndpointPort read_endpoint_port(const json::object& in)
 {
-    return {.name = text(in, "name"),
-            .protocol = protocol(text(in, "protocol")),
-            .port = port_in(in, "port")};
+    return {
+        .name = text(in, "name"), .protocol = protocol(text(in, "protocol")), .port = port_in(in, "port")};
 }
 
 std::vector<Name> read_hints(const json::object& hints, std::string_view key)

@@ -51,6 +51,8 @@ Result<Pem> read_pem(const Value& parent, const std::string& key, const std::fil
         auto decoded = base64(data, key + "-data");
         if (!decoded)
             return std::unexpected{decoded.error()};
+        if (decoded->empty())
+            return error(key + "-data holds nothing");
         out.text = std::move(*decoded);
     } else if (auto file = text(parent, key); !file.empty()) {
         out.file = folder / file;

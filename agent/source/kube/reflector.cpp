@@ -74,27 +74,40 @@ void Reflector::ended(Time now)
         return;
     }
     step_ = {.mode = Mode::watch, .version = last_version_};
-    if (!saw_event_ && now - opened_at_ < too_short)
+    const bool soon = now - opened_at_ < too_short;
+    if (soon && (!saw_event_ || ended_soon_)) // an event excuses it once
         back_off(now, {});
+    ended_soon_ = soon;
+}
+
+bool Reflector::may_list_at_once(Time now)
+{
+    if (lists_at_once_ == 0 || now - first_at_once_ >= healthy_after) {
+        lists_at_once_ = 0;
+        first_at_once_ = now;
+    }
+    return ++lists_at_once_ <= lists_at_once;
 }
 
 void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_after)
 {
     step_.continue_token.clear();
+    const bool following = step_.mode == Mode::watch || (step_.mode == Mode::watch_list && in_sync_);
+    if (following) // an interrupted stream goes on where it was
+        step_ = {.mode = Mode::watch, .version = last_version_};
     switch (failure) {
     case Failure::gone:
     case Failure::too_large: {
-        // First from the last known version; what is refused again is asked for without one, once at once.
-        bool again = consistent_tried_;
-        bool first_gone = failure == Failure::gone && step_.mode == Mode::watch;
-        if (first_gone || (step_.mode == Mode::watch_list && in_sync_)) {
+        // First from the last known version; what is refused again is asked for without one.
+        const bool again = consistent_tried_;
+        if (following && failure == Failure::gone) {
             start_over(last_version_);
-            return;
+        } else {
+            consistent_tried_ = true;
+            start_over("");
         }
-        consistent_tried_ = true;
-        start_over("");
-        if (again)
-            back_off(now, retry_after);
+        if (again || !may_list_at_once(now))
+            break;
         return;
     }
     case Failure::unsupported:
@@ -103,6 +116,9 @@ void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_aft
             start_over("");
             return;
         }
+        // It may be the version that is not understood: never ask the same for ever.
+        consistent_tried_ = true;
+        start_over("");
         break;
     case Failure::unauthorized:
         if (!std::exchange(token_retried_, true))
@@ -120,10 +136,7 @@ void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_aft
         break;
     case Failure::transport:
     case Failure::forbidden:
-        // An interrupted stream goes on where it was; it is never turned into a list.
-        if (step_.mode == Mode::watch_list && in_sync_)
-            step_ = {.mode = Mode::watch, .version = last_version_};
-        break;
+        break; // a stream is never turned into a list
     }
     back_off(now, retry_after);
 }
@@ -140,7 +153,7 @@ void Reflector::back_off(Time now, std::optional<Delay> at_least)
         backoff_ = backoff_first;
     failed_at_ = now;
     auto jittered = Delay{static_cast<Delay::rep>(static_cast<double>(backoff_.count()) * (1.0 + random_()))};
-    step_.delay = std::max(jittered, at_least.value_or(Delay{0}));
+    step_.delay = std::max(jittered, std::min<Delay>(at_least.value_or(Delay{0}), longest_wait));
     backoff_ = std::min(backoff_ * 2, backoff_cap);
 }
 

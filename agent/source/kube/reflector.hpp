@@ -76,10 +76,13 @@ public:
     static constexpr Delay backoff_first{800};
     static constexpr Delay backoff_cap{30'000};
     static constexpr std::chrono::minutes healthy_after{2};
+    static constexpr std::chrono::minutes longest_wait{5}; ///< whatever a server asks for
+    static constexpr unsigned lists_at_once = 2;           ///< in healthy_after; further ones wait
 
 private:
     void back_off(Time now, std::optional<Delay> at_least);
     void start_over(std::string version);
+    bool may_list_at_once(Time now);
     Mode listing() const { return watch_list_works_ ? Mode::watch_list : Mode::list; }
 
     std::function<double()> random_;
@@ -90,6 +93,9 @@ private:
     bool consistent_tried_ = false;
     bool token_retried_ = false;
     bool saw_event_ = false;
+    bool ended_soon_ = false; ///< the last stream ended within a second
+    unsigned lists_at_once_ = 0;
+    Time first_at_once_{};
     Time opened_at_{};
     std::optional<Time> failed_at_;
     Delay backoff_ = backoff_first;

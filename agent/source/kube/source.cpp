@@ -75,6 +75,14 @@ void put(Store& store, Object object)
     std::visit([&store](auto& value) { store.put(std::move(value)); }, object);
 }
 
+/// What a partial set lacks may be what could not be decoded: nothing is taken away for it.
+template <class T>
+void put_all(Store& store, std::map<ObjectKey, T> objects)
+{
+    for (auto& [_, object] : objects)
+        store.put(std::move(object));
+}
+
 void erase(Store& store, const Object& object)
 {
     if (const auto* service = std::get_if<Service>(&object))
@@ -106,10 +114,7 @@ Watch Source::make_watch(const Client& client, Resource resource)
     const auto& own_name = resource == Resource::nodes ? options_.node_name : options_.proxy_name;
     return {client,
             {.resource = resource, .own_name = own_name},
-            {.replace =
-                 [this, resource](std::vector<Object> objects, bool consistent) {
-                     return replace(resource, std::move(objects), consistent);
-                 },
+            {.replace = [this, resource](CompleteSet set) { return replace(resource, std::move(set)); },
              .apply = [this](Event event) { apply(std::move(event)); },
              .failed =
                  [this, index, resource](const std::string& why) {
@@ -136,18 +141,18 @@ bool Source::connected() const
 
 bool Source::listed() const { return std::ranges::all_of(watches_, &Watch::listed) && !guarding(); }
 
-std::optional<Client::Time> Source::replace(Resource resource, std::vector<Object> objects, bool consistent)
+std::optional<Client::Time> Source::replace(Resource resource, CompleteSet set)
 {
     std::optional<Client::Time> doubted_until;
     switch (resource) {
     case Resource::services:
-        doubted_until = replace_services(by_key<Service>(std::move(objects)), consistent);
+        doubted_until = replace_services(by_key<Service>(std::move(set.objects)), set);
         break;
     case Resource::endpoint_slices:
-        doubted_until = replace_slices(by_key<EndpointSlice>(std::move(objects)), consistent);
+        doubted_until = replace_slices(by_key<EndpointSlice>(std::move(set.objects)), set);
         break;
     case Resource::nodes:
-        replace_node(std::move(objects));
+        replace_node(std::move(set));
         break;
     }
     if (!told_listed_ && listed()) {
@@ -157,13 +162,16 @@ std::optional<Client::Time> Source::replace(Resource resource, std::vector<Objec
     return doubted_until;
 }
 
-std::optional<Client::Time> Source::replace_services(std::map<ObjectKey, Service> services, bool consistent)
+std::optional<Client::Time> Source::replace_services(std::map<ObjectKey, Service> services,
+                                                     const CompleteSet& set)
 {
     listener_.change([&](Store& store) {
+        if (set.partial)
+            return put_all(store, std::move(services));
         auto before = std::exchange(options_.known_services, {});
         for (const auto& [key, _] : store.services())
             before.insert(key);
-        const auto verdict = services_guard_.judge(before, keys_of(services), consistent, Clock::now());
+        const auto verdict = services_guard_.judge(before, keys_of(services), set.consistent, Clock::now());
         if (!verdict.alarm.empty())
             listener_.alarm(verdict.alarm);
         if (!told_listed_)
@@ -173,12 +181,16 @@ std::optional<Client::Time> Source::replace_services(std::map<ObjectKey, Service
     return services_guard_.relist_at();
 }
 
-std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointSlice> slices, bool consistent)
+std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointSlice> slices,
+                                                   const CompleteSet& set)
 {
     listener_.change([&](Store& store) {
+        if (set.partial)
+            return put_all(store, std::move(slices));
         auto before = std::exchange(options_.known_endpoints, {});
         before.merge(store.services_with_endpoints());
-        const auto verdict = endpoints_guard_.judge(before, with_endpoints(slices), consistent, Clock::now());
+        const auto verdict =
+            endpoints_guard_.judge(before, with_endpoints(slices), set.consistent, Clock::now());
         if (!verdict.alarm.empty())
             listener_.alarm(verdict.alarm);
         if (!told_listed_)
@@ -188,13 +200,13 @@ std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointS
     return endpoints_guard_.relist_at();
 }
 
-void Source::replace_node(std::vector<Object> objects)
+void Source::replace_node(CompleteSet set)
 {
-    std::erase_if(objects, [&](const Object& each) { return is_foreign(each, options_.node_name); });
+    std::erase_if(set.objects, [&](const Object& each) { return is_foreign(each, options_.node_name); });
     listener_.change([&](Store& store) {
-        if (objects.empty())
+        if (set.objects.empty() && !set.partial)
             forget_node(store);
-        for (auto& object : objects)
+        for (auto& object : set.objects)
             put(store, std::move(object));
     });
 }

@@ -49,12 +49,14 @@ public:
 
 private:
     bool listed() const; ///< completely, and nothing of the first lists is doubted
-    std::optional<Client::Time> replace_services(std::map<ObjectKey, Service> services, bool consistent);
-    std::optional<Client::Time> replace_slices(std::map<ObjectKey, EndpointSlice> slices, bool consistent);
-    void replace_node(std::vector<Object> objects);
+    std::optional<Client::Time> replace_services(std::map<ObjectKey, Service> services,
+                                                 const CompleteSet& set);
+    std::optional<Client::Time> replace_slices(std::map<ObjectKey, EndpointSlice> slices,
+                                               const CompleteSet& set);
+    void replace_node(CompleteSet set);
     const Watch& watch(Resource resource) const { return watches_[static_cast<std::size_t>(resource)]; }
     Watch make_watch(const Client& client, Resource resource);
-    std::optional<Client::Time> replace(Resource resource, std::vector<Object> objects, bool consistent);
+    std::optional<Client::Time> replace(Resource resource, CompleteSet set);
     void apply(Event event);
 
     boost::asio::any_io_executor executor_;

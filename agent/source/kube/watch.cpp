@@ -56,7 +56,11 @@ asio::awaitable<void> Watch::run()
             timer.expires_after(step.delay);
             co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         }
-        co_await exchange(std::move(step));
+        try {
+            co_await exchange(std::move(step));
+        } catch (const std::exception& e) { // of a library; the next try has its own chance
+            fail({Reflector::Failure::transport, e.what(), {}});
+        }
     }
 }
 
@@ -64,12 +68,13 @@ asio::awaitable<void> Watch::exchange(Reflector::Step step)
 {
     decoder_.reset();
     splitter_.reset();
-    body_.clear();
+    body_ = {}; // a page may have been large
+    is_page_ = false;
     frame_began_.reset();
     failure_noted_ = false;
     if (step.continue_token.empty()) {
-        collected_.clear();
-        consistent_ = step.version.empty();
+        collected_ = {.objects = {}, .consistent = step.version.empty()};
+        collected_bytes_ = 0;
     }
 
     const auto timeout =
@@ -107,17 +112,18 @@ void Watch::on_head(const Head& head, const Reflector::Step& step)
     decoder_ = make_decoder(*encoding);
     if (head.status != 200)
         return;
+    is_page_ = step.mode == Reflector::Mode::list;
     if (!std::exchange(stats_.connected, true))
         sink_.connected();
     reflector_.opened(steady_clock::now());
-    if (step.mode != Reflector::Mode::list)
+    if (!is_page_)
         splitter_ = std::make_unique<FrameSplitter>(*encoding);
 }
 
 Result<> Watch::on_body(std::span<const std::byte> bytes)
 {
     if (!splitter_) {
-        if (body_.size() + bytes.size() > (stats_.connected ? max_page : max_error))
+        if (body_.size() + bytes.size() > (is_page_ ? max_page : max_error))
             return error("answer above the limit");
         body_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         return {};
@@ -149,10 +155,16 @@ Result<> Watch::on_event(std::span<const std::byte> frame)
     if (event->type != Event::Type::bookmark && !event->object)
         ++stats_.rejected;
 
+    if (event->initial_events_end && event->version.empty())
+        return error("initial set without a resourceVersion");
     switch (reflector_.event(event->type, event->version, event->initial_events_end)) {
     case Reflector::Effect::collect:
+        collected_bytes_ += frame.size();
+        if (collected_bytes_ > max_page)
+            return error("initial set above the limit");
+        collected_.partial |= !event->object;
         if (event->object)
-            collected_.push_back(std::move(*event->object));
+            collected_.objects.push_back(std::move(*event->object));
         break;
     case Reflector::Effect::replace:
         deliver();
@@ -174,8 +186,13 @@ void Watch::on_page()
         fail({Reflector::Failure::transport, page.error().message()});
         return;
     }
+    if (page->version.empty()) {
+        fail({Reflector::Failure::transport, "list without a resourceVersion"});
+        return;
+    }
     stats_.rejected += page->skipped;
-    std::ranges::move(page->items, std::back_inserter(collected_));
+    collected_.partial |= page->skipped > 0;
+    std::ranges::move(page->items, std::back_inserter(collected_.objects));
     if (reflector_.listed(page->version, page->continue_token))
         deliver();
 }
@@ -183,7 +200,7 @@ void Watch::on_page()
 void Watch::deliver()
 {
     ++stats_.lists;
-    doubted_until_ = sink_.replace(std::exchange(collected_, {}), consistent_);
+    doubted_until_ = sink_.replace(std::exchange(collected_, {}));
 }
 
 void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
@@ -219,10 +236,12 @@ void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
     const auto trouble = judge(*outcome, status);
     if (trouble.failure == Reflector::Failure::unauthorized)
         client_.token_rejected();
+    if (outcome->status == 200) // of a foreign type
+        client_.try_another();
     if (outcome->status == 406 || outcome->status == 415)
         json_only_ = true;
     // A server that does not know the field selector says so to a plain list too.
-    if (trouble.failure == Reflector::Failure::unsupported && step.mode != Reflector::Mode::watch_list)
+    if (trouble.failure == Reflector::Failure::unsupported && step.mode == Reflector::Mode::list)
         interest_.field_selector = false;
     fail(trouble);
 }

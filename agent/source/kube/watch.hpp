@@ -18,11 +18,17 @@
 
 namespace naru::kube {
 
+/// All objects of a resource, in no order.
+struct CompleteSet {
+    std::vector<Object> objects;
+    bool consistent = false; ///< read from etcd: no cache answered
+    bool partial = false;    ///< some could not be decoded: what is not here may still exist
+};
+
 /// Where a watch delivers. All calls come from the client's executor.
 struct Sink {
-    /// The complete set, in no order; `consistent`: no cache answered. The answer says until when it is
-    /// doubted: all of it is asked for again then.
-    std::function<std::optional<Client::Time>(std::vector<Object>, bool consistent)> replace;
+    /// The answer says until when the set is doubted: all of it is asked for again then.
+    std::function<std::optional<Client::Time>(CompleteSet)> replace;
     std::function<void(Event)> apply;               ///< added, modified or deleted, with its object
     std::function<void(const std::string&)> failed; ///< each time an exchange fails: why
     std::function<void()> connected;                ///< an answer of use after a failure, or the first one
@@ -73,10 +79,11 @@ private:
     std::unique_ptr<Decoder> decoder_;        ///< of the answer; none: it is of no use
     std::unique_ptr<FrameSplitter> splitter_; ///< a stream; none: a page, or an error
     std::string body_;                        ///< of a page or an error
-    std::vector<Object> collected_;           ///< of an initial set that is not complete
-    bool consistent_ = false;                 ///< the set is read from etcd, as the empty version asks
-    Time ends_{};                             ///< the server should have closed the stream
-    std::optional<Time> frame_began_;         ///< when the frame that is not complete began
+    CompleteSet collected_;                   ///< of an initial set that is not complete
+    std::size_t collected_bytes_ = 0;
+    Time ends_{};                     ///< the server should have closed the stream
+    std::optional<Time> frame_began_; ///< when the frame that is not complete began
+    bool is_page_ = false;            ///< a good answer to a list
     bool failure_noted_ = false;
 
     bool json_only_ = false; ///< learnt for this process
