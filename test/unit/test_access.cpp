@@ -94,6 +94,11 @@ TEST_CASE("what a kubeconfig asks for and naru does not do is said")
     CHECK(why(config("server: nowhere", "")).find("server \"nowhere\"") == 0);
     CHECK(why(config("server: 'https://a', certificate-authority-data: '!!!!'", ""))
               .find("certificate-authority-data") == 0);
+    for (const char* nothing : {"====", "' '"})
+        CHECK(why(config(std::string{"server: 'https://a', certificate-authority-data: "} + nothing, ""))
+                  .find("certificate-authority-data") == 0);
+    CHECK(why(config("server: 'https://a/b c'", "")).find("server \"https://a/b c\"") == 0);
+    CHECK(why(config("server: 'https://a'", "token: " + std::string(20'000, 'x'))).find("token") == 0);
     CHECK(why("contexts: []").find("current-context is not set") == 0);
     CHECK(why("current-context: gone").find("no entry named \"gone\" in contexts") == 0);
     CHECK(why("[1, 2").find("line ") == 0);

@@ -29,6 +29,12 @@ TEST_CASE("a version from the future is told by the status's cause, whatever the
     CHECK(judge(Status{.code = 504, .version_too_large = true}).failure == Failure::too_large);
 }
 
+TEST_CASE("older servers tell it in words only")
+{
+    CHECK(failure(504, {.message = "Timeout: Too large resource version: 9, current: 3"}) ==
+          Failure::too_large);
+}
+
 TEST_CASE("an error in a stream that says Expired or Gone is a 410 even without its code")
 {
     CHECK(judge(Status{.reason = "Expired"}).failure == Failure::gone);

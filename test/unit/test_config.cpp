@@ -145,6 +145,8 @@ TEST_CASE("a kubeconfig is read at once, and other servers may take the place of
     REQUIRE(others.access);
     CHECK(others.access->servers.size() == 2);
     CHECK(others.access->servers.back().text() == "https://[fd00::1]:443");
+    CHECK(refusal({"--kubeconfig", name.c_str(), "--kubernetes-api=http://10.0.0.1"})
+              .contains("in clear text"));
     std::filesystem::remove(file);
     CHECK(refusal({"--kubeconfig", name.c_str()}).contains("No such file"));
 }

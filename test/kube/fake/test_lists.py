@@ -295,6 +295,22 @@ def node_gone(r):
     r.recovers()
 
 
+@suite.scenario("a Service that is served and can no longer be decoded keeps what it has, also by a whole set")
+def no_longer_decoded(r):
+    nested = 1
+    for _ in range(200):
+        nested = {"a": nested}
+    r.server.encodings = ("json",)
+    mark = r.up().mark()
+    r.cluster.put(objects.web(2)[0] | {"nested": nested})
+    r.counted("naru_objects_rejected_total", resource="services")
+    r.interrupt(faults.gone(), "services")  # an event that cannot be read moved no version
+    r.counted("naru_objects_rejected_total", 2, resource="services")
+    mark.kept()
+    r.cluster.put(objects.web(2)[0])
+    r.recovers()
+
+
 @suite.scenario("a list that holds a broken object between good ones loses that one and counts it")
 def broken_item(r):
     def mixed(exchange):
