@@ -1,11 +1,40 @@
 #include "name.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
-#include <functional>
 #include <new>
+#include <random>
 #include <vector>
 
 namespace naru {
+
+namespace {
+
+std::uint64_t folded_product(std::uint64_t a, std::uint64_t b)
+{
+    const auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+/// Of this process only: who writes objects must not be able to choose words that share a place in the table.
+std::uint32_t hash_of(std::string_view text)
+{
+    static const auto seeds = [] {
+        std::random_device random;
+        std::uniform_int_distribution<std::uint64_t> any;
+        return std::array{any(random), any(random), any(random)};
+    }();
+    auto state = folded_product(seeds[0] ^ text.size(), seeds[1]);
+    for (; !text.empty(); text.remove_prefix(std::min(text.size(), sizeof state))) {
+        std::uint64_t part = 0;
+        std::memcpy(&part, text.data(), std::min(text.size(), sizeof part));
+        state = folded_product(part ^ seeds[1], state ^ seeds[2]);
+    }
+    return static_cast<std::uint32_t>(state >> 32 ^ state);
+}
+
+} // namespace
 
 /// All words in use: a hash table with linear probing.
 class Words {
@@ -14,7 +43,7 @@ public:
 
     Word* take(std::string_view text)
     {
-        const auto hash = static_cast<std::uint32_t>(std::hash<std::string_view>{}(text));
+        const auto hash = hash_of(text);
         auto at = home(hash);
         for (; table_[at]; at = after(at))
             if (table_[at]->hash == hash &&
