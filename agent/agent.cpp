@@ -99,7 +99,14 @@ private:
     void tell_sockets();
     void sweep_flows();
     void audit();
-    Health health() const { return health_of(sync_, attachments_, last_sync_); }
+    Health health() const
+    {
+        auto health = health_of(sync_, attachments_, last_sync_);
+        if (api_)
+            for (auto& each : api_->waits_for())
+                health.not_ready.push_back(std::move(each));
+        return health;
+    }
     Metrics metrics() const
     {
         auto metrics = metrics_of(sync_, attachments_, last_sync_);
@@ -272,8 +279,12 @@ void Agent::follow_network()
         node.eligible = !api_; // an API server would know it
         sync_.set_fallback_node(std::move(node));
         if (!std::exchange(told_stand_in_, true))
-            log(Level::info,
-                "no Node object of this name: the addresses of the uplinks stand in for it, no zone",
+            log(api_ ? Level::warning : Level::info,
+                api_ ? "the API server has no Node of this name: /healthz answers 503 until it has, the "
+                       "uplinks' "
+                       "addresses stand in for it; --hostname-override gives the name that kubectl get nodes "
+                       "shows"
+                     : "no Node object of this name: the addresses of the uplinks stand in for it, no zone",
                 {{"node", config_.node_name}});
     }
     std::array<const Address*, 2> primary{};
@@ -430,6 +441,10 @@ Result<> run_agent(const Config& config)
             return std::unexpected{opened.error()};
         manifests = std::move(*opened);
     }
+    if (config.api_from_environment)
+        log(Level::warning, "KUBERNETES_SERVICE_HOST is a Service's address, which this agent may have to "
+                            "provide itself: give "
+                            "--kubernetes-api with addresses of API servers");
     auto netlink = Netlink::open();
     if (!netlink)
         return std::unexpected{netlink.error()};

@@ -215,7 +215,8 @@ private:
             return {};
         }
         if (kubeconfig_.empty() && !kube::in_cluster())
-            return error("no source of Services: give --kubeconfig FILE or --manifests DIR");
+            return error("no source of Services: give --kubeconfig FILE or --manifests DIR, or mount the "
+                         "service account token in a pod");
         auto access = kubeconfig_.empty() ? kube::in_cluster_access(std::getenv("KUBERNETES_SERVICE_HOST"),
                                                                     std::getenv("KUBERNETES_SERVICE_PORT"))
                                           : kube::read_kubeconfig(kubeconfig_);
@@ -223,6 +224,7 @@ private:
             return std::unexpected{access.error()};
         if (!api_servers_.empty())
             access->servers = api_servers_;
+        config_.api_from_environment = kubeconfig_.empty() && api_servers_.empty();
         if (access->servers.empty())
             return error("no API server is known: give --kubernetes-api URL");
         const bool secret = access->token.given() || access->client_key.given();

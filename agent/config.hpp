@@ -21,6 +21,7 @@ struct BindAddress {
 
 struct Config {
     std::filesystem::path manifests;    ///< empty: the API server is the source
+    bool api_from_environment = false;  ///< KUBERNETES_SERVICE_HOST names the server
     std::optional<kube::Access> access; ///< how to reach it; absent with manifests and for --cleanup
     std::string node_name;
     DatapathOptions datapath;

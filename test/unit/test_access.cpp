@@ -89,7 +89,9 @@ TEST_CASE("what a kubeconfig asks for and naru does not do is said")
     CHECK(why(config("server: 'https://a', proxy-url: 'http://p'", "")).find("proxy-url") == 0);
     CHECK(why(config("server: 'https://a'", "exec: {command: x}")).find("exec") == 0);
     CHECK(why(config("server: 'https://a'", "username: x, password: y")).find("username") == 0);
+    CHECK(why(config("server: 'https://a'", "password: y")).find("password") == 0);
     CHECK(why(config("server: 'https://a'", "as: someone")).find("as") == 0);
+    CHECK(why(config("server: 'https://a'", "as-user-extra: {a: [b]}")).find("as-user-extra") == 0);
     CHECK(why(config("server: 'https://a'", "client-key: k")).find("client-certificate and client-key") == 0);
     CHECK(why(config("server: nowhere", "")).find("server \"nowhere\"") == 0);
     CHECK(why(config("server: 'https://a', certificate-authority-data: '!!!!'", ""))

@@ -117,7 +117,9 @@ TEST_CASE("of a repeated flag the last counts, of a repeated list all do")
 
 TEST_CASE("without a source there is nothing to do but clean up")
 {
-    CHECK(refusal({}) == "naru-agent: no source of Services: give --kubeconfig FILE or --manifests DIR\n");
+    CHECK(refusal({}) ==
+          "naru-agent: no source of Services: give --kubeconfig FILE or --manifests DIR, or mount the "
+          "service account token in a pod\n");
     CHECK(refusal({"--manifests="}) == "naru-agent: --manifests: the name of a folder is missing\n");
     CHECK(config({"--cleanup"}).cleanup);
 }

@@ -80,7 +80,8 @@ Result<> read_cluster(const Value& cluster, const std::filesystem::path& folder,
 
 Result<> read_user(const Value& user, const std::filesystem::path& folder, Access& access)
 {
-    for (const char* unsupported : {"exec", "auth-provider", "username", "as", "as-uid", "as-groups"})
+    for (const char* unsupported :
+         {"exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"})
         if (present(user, unsupported))
             return error(std::string{unsupported} +
                          " is not supported: use a client certificate, token or tokenFile");

@@ -141,6 +141,22 @@ bool Source::connected() const
 
 bool Source::listed() const { return std::ranges::all_of(watches_, &Watch::listed) && !guarding(); }
 
+std::vector<std::string> Source::waits_for() const
+{
+    std::vector<std::string> out;
+    if (told_listed_)
+        return out;
+    for (const auto resource : resources)
+        if (!watch(resource).listed()) {
+            const auto& why = told_[static_cast<std::size_t>(resource)];
+            out.push_back(std::string{name_of(resource)} + " are not listed" +
+                          (why.empty() ? "" : ": " + why));
+        }
+    if (guarding())
+        out.push_back("--relist-guard holds the first list");
+    return out;
+}
+
 std::optional<Client::Time> Source::replace(Resource resource, CompleteSet set)
 {
     std::optional<Client::Time> doubted_until;

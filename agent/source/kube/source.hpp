@@ -41,6 +41,8 @@ public:
 
     void start();
 
+    /// What stands between the start and listed(), a clause each; none when it was reached.
+    std::vector<std::string> waits_for() const;
     bool connected() const; ///< every watch has an open stream or a good answer
     bool guarding() const { return services_guard_.alarming() || endpoints_guard_.alarming(); }
     const WatchStats& stats(Resource resource) const { return watch(resource).stats(); }
