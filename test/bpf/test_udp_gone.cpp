@@ -87,7 +87,6 @@ TEST_CASE("a connected UDP socket of a host process hears at once that its backe
     for (auto* each : {&client, &waiting})
         CHECK(each->receive().first == "ECONNABORTED"); // and not EAGAIN, after two seconds
     CHECK(node.ask(client) == "EDESTADDRREQ"); // it is no longer connected
-    CHECK(client.receive().first == "ECONNABORTED");
     CHECK(agent.gone().sockets_ended() == 2);
     client.connect(on.vip());
     CHECK(node.ask(client) == "second as " + on.vip().text());
