@@ -200,7 +200,7 @@ public:
     /// With empty tables.
     SocketNode()
     {
-        REQUIRE(run("ip link set lo up && ip addr flush dev lo scope global") == 0);
+        REQUIRE(run("ip link set lo up") == 0); // addresses stay: IPv6 takes them away when it finds the time
         std::vector<std::string> findings;
         auto kernel = Kernel::open(maps(), LB_DEFAULT_SEED, findings);
         REQUIRE(kernel);
