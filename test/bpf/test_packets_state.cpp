@@ -186,6 +186,24 @@ TEST_CASE("a flow stays with its backend when a policy gives its frontend the ot
     CHECK(backend_of(on.client) == theirs);
 }
 
+TEST_CASE("a UDP flow stays with its backend also where the two sets number it differently")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Host node; // sets that an agent has written which did not know of siblings
+    auto inside = node.publish({.backends = {local(on.second), local(on.pod)}});
+    auto outside = node.publish({.backends = {local(on.pod)}});
+    node.frontend(
+        on.vip, on.protocol,
+        {.inside = inside, .outside = outside, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
+    auto backend = [&] { return node.ingress(on.request(on.vip), network().uplink).packet().dst; };
+    REQUIRE(backend() == on.pod);
+    node.publish({.backends = {draining(local(on.pod)), local(on.second)}}, outside);
+    CHECK(backend() == on.pod);
+    node.publish({.backends = {local(on.second)}}, outside);
+    CHECK(backend() == on.second);
+}
+
 TEST_CASE("after a UDP flow moved, a late answer of the old backend still is the frontend's")
 {
     auto on = GENERATE(from_range(casts(proto_udp)));
