@@ -134,9 +134,13 @@ def repaired(w):
         w.fails(w.client, node.ip[4], number)
         for family in FAMILIES:
             def look():
-                answers = [w.client.fetch(node.ip[family], number, timeout=SILENCE)[0]]
-                answers += [node.fetch(vip[family], 80, timeout=SILENCE)[0]] if w.sockets else []
-                return "" if all(answer.pod in ("a2", "b2") for answer in answers) else f"{answers}"
+                # One call may find a backend that needs no more than what is repaired so far.
+                for _ in range(8):
+                    answers = [w.client.fetch(node.ip[family], number, timeout=SILENCE)[0]]
+                    answers += [node.fetch(vip[family], 80, timeout=SILENCE)[0]] if w.sockets else []
+                    if not all(answer.pod in ("a2", "b2") for answer in answers):
+                        return f"{answers}"
+                return ""
             w.holds(look, f"IPv{family} after {spoil.__name__}", within=REPAIR)
         w.holds(lambda: "" if set(sockets) <= set(agent.pins.glob("v*/links/*")) and uplink_links(agent)
                 else f"{pins(agent)}", f"the pins after {spoil.__name__}", within=REPAIR)
