@@ -25,6 +25,7 @@ QUIET = {"ipv4/conf/all/accept_redirects": 0, "ipv4/conf/default/accept_redirect
 ROUTER = QUIET | {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1,
                   "ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1}
 LOOSE = QUIET | {"ipv4/conf/all/rp_filter": 0, "ipv4/conf/default/rp_filter": 0}
+BRIDGE_MAC = "02:00:00:00:01:00"
 ID = re.compile(r"[a-z0-9-]{1,24}")
 
 
@@ -127,7 +128,8 @@ class Lab:
     def _build_node(self, plan, pods):
         lines = self._uplink(plan.ip) + self._pod_routes(but=plan)
         if plan.bridged:
-            lines += ["link add cni0 type bridge forward_delay 0 mcast_snooping 0",
+            # A bridge without an address of its own takes another one whenever a port comes or goes.
+            lines += [f"link add cni0 address {BRIDGE_MAC} type bridge forward_delay 0 mcast_snooping 0",
                       f"addr add {plan.pod_gateway[4]}/{POD_PREFIX[4]} dev cni0",
                       f"addr add {plan.pod_gateway[6]}/{POD_PREFIX[6]} dev cni0 nodad", "link set cni0 up"]
         for pod in pods:
