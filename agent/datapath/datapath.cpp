@@ -39,7 +39,7 @@ struct Datapath::State {
     void forget_others(const std::map<std::uint32_t, Device>& devices, std::vector<Error>& errors) const;
 };
 
-Result<Datapath> Datapath::open(const DatapathOptions& options)
+Result<Datapath> Datapath::prepare(const DatapathOptions& options)
 {
     if (auto able = check_capabilities(); !able)
         return std::unexpected{able.error()};
@@ -61,9 +61,8 @@ Result<Datapath> Datapath::open(const DatapathOptions& options)
     auto pins = Pins::open(options.bpf_path);
     if (!pins)
         return std::unexpected{pins.error()};
-    auto programs = load(*pins, options, *config);
-    if (!programs)
-        return std::unexpected{programs.error()};
+    if (auto made = make_maps(*pins, options, *config); !made)
+        return std::unexpected{made.error()};
     if (auto made = pins->make_current(); !made)
         return std::unexpected{made.error()};
     auto devices = open_pin(pins->maps() / "lb_devices");
@@ -74,11 +73,39 @@ Result<Datapath> Datapath::open(const DatapathOptions& options)
     auto state = std::make_unique<State>(State{.options = std::move(wanted),
                                                .pins = std::move(*pins),
                                                .config = *config,
-                                               .programs = std::move(*programs),
+                                               .programs = {},
                                                .hooks = std::move(hooks),
                                                .devices_map = std::move(*devices)});
-    state->replace_adopted();
     return Datapath{std::move(state)};
+}
+
+std::function<Result<Programs>()> Datapath::loader() const
+{
+    return [maps = state_->pins.maps(), socket_lb = state_->options.socket_lb, config = state_->config] {
+        return load_programs(maps, socket_lb, config);
+    };
+}
+
+Result<> Datapath::take(Programs programs)
+{
+    if (auto pinned = pin_programs(state_->pins, programs); !pinned)
+        return pinned;
+    state_->programs = std::move(programs);
+    state_->replace_adopted();
+    return {};
+}
+
+Result<Datapath> Datapath::open(const DatapathOptions& options)
+{
+    auto datapath = prepare(options);
+    if (!datapath)
+        return datapath;
+    auto programs = datapath->loader()();
+    if (!programs)
+        return std::unexpected{programs.error()};
+    if (auto taken = datapath->take(std::move(*programs)); !taken)
+        return std::unexpected{taken.error()};
+    return datapath;
 }
 
 Datapath::Datapath(std::unique_ptr<State> state) : state_{std::move(state)} {}
@@ -89,6 +116,12 @@ Datapath::~Datapath() = default;
 Result<Maps> Datapath::maps() const { return Maps::open(state_->options.bpf_path, Access::read_write); }
 
 const lb_config& Datapath::config() const { return state_->config; }
+
+bool Datapath::serves() const
+{
+    return std::ranges::any_of(state_->hooks.pinned(),
+                               [&](const HookPin& pin) { return !state_->hooks.mode_of(pin).empty(); });
+}
 
 Result<> Datapath::attach_sockets()
 {

@@ -2,6 +2,7 @@
 // cleanup().
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "lb/abi.h"
 #include "maps.hpp"
 #include "options.hpp"
+#include "programs.hpp"
 
 namespace naru {
 
@@ -24,8 +26,19 @@ struct Attachment {
 class Datapath {
 public:
     /// Takes the lock of bpf_path, mounts bpffs if it is missing and allowed, checks what the kernel can do,
-    /// adopts or creates the maps, loads the programs, pins both and replaces programs in adopted links. An
-    /// Error is one line that names what is missing and the remedy.
+    /// and adopts or creates the maps. The programs of an earlier run go on as they are. An Error is one line
+    /// that names what is missing and the remedy.
+    static Result<Datapath> prepare(const DatapathOptions& options);
+
+    /// Loads the programs, which takes the kernel's verifier a while. It needs nothing of this object, so it
+    /// may be called in another thread.
+    std::function<Result<Programs>()> loader() const;
+
+    /// What loader() gave becomes what is attached from now on: pins the programs and replaces earlier ones
+    /// in adopted links.
+    Result<> take(Programs programs);
+
+    /// All three, one after the other.
     static Result<Datapath> open(const DatapathOptions& options);
 
     Datapath(Datapath&&) noexcept;
@@ -35,6 +48,10 @@ public:
     Result<Maps> maps() const; ///< fresh read-write descriptors
 
     const lb_config& config() const; ///< the constants of the programs; sweep() needs their lifetimes
+
+    bool serves() const; ///< a program of ours is on a hook
+
+    // After take():
 
     /// Attaches the socket programs below cgroup_path, or replaces them in their pinned links. With
     /// SocketLb::off they are removed.

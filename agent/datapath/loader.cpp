@@ -1,19 +1,16 @@
 #include "loader.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
-#include <cstring>
-#include <memory>
-#include <set>
+#include <future>
+#include <iterator>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "object_info.hpp"
-#include "sock.skel.h"
-#include "tc.skel.h"
+#include "embedded.hpp"
 
 namespace naru {
 
@@ -36,102 +33,41 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list arguments)
     return 0;
 }
 
-template <class Skeleton>
-struct Destroy {
-    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
-};
-
-Result<> check_shape(const fs::path& path, int fd, const bpf_map* map)
+std::vector<std::string> program_names(const bpf_object* object)
 {
-    auto info = object_info<bpf_map_info>(fd);
-    if (!info)
-        return std::unexpected{info.error()};
-    auto differs = [&](const char* what, std::uint32_t is, std::uint32_t wanted) {
-        return error(
-            fmt::format("the pinned map {} has {} {}, this naru-agent wants {}: run it with the sizes it was "
-                        "made with, or remove everything with naru-agent --cleanup",
-                        path.string(), what, is, wanted));
-    };
-    if (info->type != static_cast<std::uint32_t>(bpf_map__type(map)))
-        return differs("type", info->type, bpf_map__type(map));
-    if (info->key_size != bpf_map__key_size(map))
-        return differs("key size", info->key_size, bpf_map__key_size(map));
-    if (info->value_size != bpf_map__value_size(map))
-        return differs("value size", info->value_size, bpf_map__value_size(map));
-    if (info->max_entries != bpf_map__max_entries(map))
-        return differs("size", info->max_entries, bpf_map__max_entries(map));
-    if (info->map_flags != bpf_map__map_flags(map))
-        return differs("flags", info->map_flags, bpf_map__map_flags(map));
-    return {};
+    std::vector<std::string> names;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object) names.emplace_back(bpf_program__name(program));
+    return names;
 }
 
-/// Names of the maps that were taken from pins.
-Result<std::set<std::string>> reuse_pinned(bpf_object* object, const fs::path& folder)
+void load_only(bpf_object* object, std::span<const std::string> names)
 {
-    std::set<std::string> reused;
-    bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, object)
-    {
-        if (bpf_map__is_internal(map))
-            continue;
-        auto path = folder / bpf_map__name(map);
-        auto fd = open_pin(path);
-        if (!fd && fd.error().code == std::errc::no_such_file_or_directory)
-            continue;
-        if (!fd)
-            return std::unexpected{fd.error()};
-        if (auto fits = check_shape(path, fd->get(), map); !fits)
-            return std::unexpected{fits.error()};
-        if (int failed = bpf_map__reuse_fd(map, fd->get()))
-            return sys_error("use pinned map " + path.string(), -failed);
-        reused.insert(bpf_map__name(map));
-    }
-    return reused;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object) bpf_program__set_autoload(
+        program, std::ranges::find(names, bpf_program__name(program)) != names.end());
 }
 
-Result<> pin_new(bpf_object* object, const fs::path& folder, const std::set<std::string>& reused)
+Result<> make_maps_of(const Embedded& embedded, const fs::path& folder, const lb_config& config)
 {
+    auto opened = embedded.open(config);
+    if (!opened)
+        return std::unexpected{opened.error()};
+    auto reused = reuse_pinned(opened->object, folder);
+    if (!reused)
+        return std::unexpected{reused.error()};
+    load_only(opened->object, {});
+    if (int failed = bpf_object__load(opened->object))
+        return sys_error(std::string{"make the maps of the "} + embedded.name + " programs", -failed);
     bpf_map* map = nullptr;
-    bpf_object__for_each_map(map, object)
+    bpf_object__for_each_map(map, opened->object)
     {
-        if (bpf_map__is_internal(map) || reused.contains(bpf_map__name(map)))
+        if (bpf_map__is_internal(map) || reused->contains(bpf_map__name(map)))
             continue;
         if (auto pinned = pin(bpf_map__fd(map), folder / bpf_map__name(map)); !pinned)
             return pinned;
     }
     return {};
-}
-
-Result<> take_programs(bpf_object* object, Programs& programs)
-{
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object)
-    {
-        UniqueFd own{::fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3)};
-        if (!own)
-            return sys_error(std::string{"keep program "} + bpf_program__name(program));
-        programs.insert_or_assign(bpf_program__name(program), std::move(own));
-    }
-    return {};
-}
-
-template <class Skeleton>
-Result<> load_object(const char* name, const Pins& pins, const lb_config& config, Programs& programs)
-{
-    std::unique_ptr<Skeleton, Destroy<Skeleton>> skeleton{Skeleton::open(nullptr)};
-    if (!skeleton)
-        return sys_error(std::string{"open the embedded "} + name + " programs");
-    skeleton->rodata->cfg = config;
-    if (int failed = bpf_map__set_value_size(skeleton->maps.lb_arena, config.arena_bytes))
-        return sys_error("set the size of lb_arena", -failed);
-    auto reused = reuse_pinned(skeleton->obj, pins.maps());
-    if (!reused)
-        return std::unexpected{reused.error()};
-    if (int failed = Skeleton::load(skeleton.get()))
-        return sys_error(std::string{"load the "} + name + " programs", -failed);
-    if (auto pinned = pin_new(skeleton->obj, pins.maps(), *reused); !pinned)
-        return pinned;
-    return take_programs(skeleton->obj, programs);
 }
 
 /// The maps are new: says by whose layout they are, so that everybody else can tell.
@@ -154,23 +90,89 @@ Result<> mark_layout(const Pins& pins, std::uint32_t arena_bytes)
     return {};
 }
 
+/// Programs of one object that are loaded together.
+struct Batch {
+    Embedded embedded;
+    std::vector<std::string> names;
+};
+
+Result<std::vector<Batch>> batches_of(SocketLb socket_lb, const lb_config& config)
+{
+    std::vector<Batch> batches;
+    for (const auto& embedded : embedded_objects(socket_lb)) {
+        auto opened = embedded.open(config);
+        if (!opened)
+            return std::unexpected{opened.error()};
+        auto names = program_names(opened->object);
+        if (embedded.heavy)
+            for (auto& name : names)
+                batches.push_back({embedded, {std::move(name)}});
+        else
+            batches.push_back({embedded, std::move(names)});
+    }
+    return batches;
+}
+
+Result<Programs> load_batch(const Batch& batch, const fs::path& maps, const lb_config& config)
+{
+    auto opened = batch.embedded.open(config);
+    if (!opened)
+        return std::unexpected{opened.error()};
+    if (auto reused = reuse_pinned(opened->object, maps); !reused)
+        return std::unexpected{reused.error()};
+    load_only(opened->object, batch.names);
+    if (int failed = bpf_object__load(opened->object))
+        return sys_error(std::string{"load the "} + batch.embedded.name + " programs", -failed);
+    Programs programs;
+    for (const auto& name : batch.names) {
+        auto* program = bpf_object__find_program_by_name(opened->object, name.c_str());
+        UniqueFd own{::fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3)};
+        if (!own)
+            return sys_error("keep program " + name);
+        programs.emplace(name, std::move(own));
+    }
+    return programs;
+}
+
 } // namespace
 
-Result<Programs> load(const Pins& pins, const DatapathOptions& options, const lb_config& config)
+Result<> make_maps(const Pins& pins, const DatapathOptions& options, const lb_config& config)
 {
     libbpf_set_print(log_libbpf);
+    for (const auto& embedded : embedded_objects(options.socket_lb))
+        if (auto made = make_maps_of(embedded, pins.maps(), config); !made)
+            return made;
+    return mark_layout(pins, options.arena_bytes);
+}
+
+Result<Programs> load_programs(const fs::path& maps, SocketLb socket_lb, const lb_config& config)
+{
+    const auto batches = batches_of(socket_lb, config);
+    if (!batches)
+        return std::unexpected{batches.error()};
+    std::vector<std::future<Result<Programs>>> loading;
+    for (const auto& batch : *batches)
+        loading.push_back(std::async(std::launch::async, [&] { return load_batch(batch, maps, config); }));
     Programs programs;
-    if (auto loaded = load_object<tc_bpf>("tc", pins, config, programs); !loaded)
-        return std::unexpected{loaded.error()};
-    if (options.socket_lb != SocketLb::off)
-        if (auto loaded = load_object<sock_bpf>("socket", pins, config, programs); !loaded)
-            return std::unexpected{loaded.error()};
-    if (auto marked = mark_layout(pins, options.arena_bytes); !marked)
-        return std::unexpected{marked.error()};
+    std::optional<Error> refused;
+    for (auto& each : loading) {
+        auto loaded = each.get();
+        if (loaded)
+            programs.merge(*loaded);
+        else if (!refused)
+            refused = loaded.error();
+    }
+    if (refused)
+        return std::unexpected{std::move(*refused)};
+    return programs;
+}
+
+Result<> pin_programs(const Pins& pins, const Programs& programs)
+{
     for (const auto& [name, program] : programs)
         if (auto pinned = pin(program.get(), pins.progs() / name); !pinned)
-            return std::unexpected{pinned.error()};
-    return programs;
+            return pinned;
+    return {};
 }
 
 } // namespace naru

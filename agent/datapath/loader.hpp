@@ -1,21 +1,25 @@
-// The embedded objects: constants set, maps taken from pins or made, programs loaded.
+// Maps and programs of the embedded objects in the kernel: the maps at once, the programs when the verifier
+// is through with them.
 #pragma once
 
-#include <map>
-#include <string>
-
-#include "fd.hpp"
 #include "lb/abi.h"
 #include "model/result.hpp"
 #include "options.hpp"
 #include "pins.hpp"
+#include "programs.hpp"
 
 namespace naru {
 
-using Programs = std::map<std::string, UniqueFd, std::less<>>; ///< by name: "tc_ingress", "connect4", ...
+/// Makes and pins the maps that have no pin yet, and gives lb_node its first value. A pinned map of another
+/// shape is refused.
+Result<> make_maps(const Pins& pins, const DatapathOptions& options, const lb_config& config);
 
-/// Loads what `options` call for, pins maps that had no pin, gives lb_node its first value, and pins the
-/// programs in place of earlier ones. Attaches nothing. A pinned map of another shape is refused.
-Result<Programs> load(const Pins& pins, const DatapathOptions& options, const lb_config& config);
+/// Has the kernel verify the programs, several at a time, each on the maps pinned in `maps`. Pins and
+/// attaches nothing.
+Result<Programs> load_programs(const std::filesystem::path& maps, SocketLb socket_lb,
+                               const lb_config& config);
+
+/// Pins programs in place of earlier ones.
+Result<> pin_programs(const Pins& pins, const Programs& programs);
 
 } // namespace naru

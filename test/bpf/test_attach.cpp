@@ -496,6 +496,53 @@ TEST_CASE("cleanup leaves nothing of any version, and may be repeated", "[attach
     CHECK(Datapath::cleanup(place.pins));
 }
 
+TEST_CASE("while new programs are being verified those of an earlier run serve", "[attach]")
+{
+    Place place;
+    auto uplink = place.add_device("nt0");
+    {
+        auto first = place.open();
+        CHECK_FALSE(first.serves());
+        REQUIRE(first.attach_sockets());
+        REQUIRE(first.set_devices(only(uplink)).empty());
+        CHECK(first.serves());
+    }
+    auto second = Datapath::prepare(place.options);
+    REQUIRE(second);
+    CHECK(second->serves());
+    CHECK(second->maps());
+    std::map<std::string, Ids> before;
+    auto look = [&](const std::string& hook) {
+        return hook.starts_with("tc_") ? Place::on_device(hook, uplink.link.index) : place.on_cgroup(hook);
+    };
+    auto load = second->loader();
+    auto programs = load();
+    REQUIRE(programs);
+    for (const auto& [name, program] : *programs) {
+        INFO(name);
+        before[name] = look(name);
+        CHECK(before[name] == Ids{place.pinned_program(name)});
+        CHECK(before[name] != Ids{program_id(program.get())});
+    }
+    CHECK(programs->size() == cgroup_types.size() + 2);
+    REQUIRE(second->take(std::move(*programs)));
+    for (const auto& [name, ids] : before) {
+        INFO(name);
+        CHECK(look(name) == Ids{place.pinned_program(name)});
+        CHECK(look(name) != ids);
+    }
+}
+
+TEST_CASE("a first run has its maps before its programs", "[attach]")
+{
+    Place place;
+    auto datapath = Datapath::prepare(place.options);
+    REQUIRE(datapath);
+    CHECK(datapath->maps());
+    CHECK(pin_names(place.pins / "v1" / "progs").empty());
+    CHECK_FALSE(datapath->serves());
+}
+
 TEST_CASE("what cannot be used is refused with one line and the remedy", "[attach]")
 {
     Place place;
