@@ -160,7 +160,7 @@ void write_v6(Writer& frame, const Packet& p, const Bytes& segment)
     std::size_t extensions = 0;
     for (const auto& extension : p.extensions)
         extensions += 2 + extension.body.size();
-    frame.u32(0x60000000u | static_cast<std::uint32_t>(p.tos) << 20);
+    frame.u32(0x60000000u | static_cast<std::uint32_t>(p.tos) << 20 | p.flow_label);
     frame.u16(extensions + segment.size());
     frame.u8(p.extensions.empty() ? p.protocol : p.extensions.front().type);
     frame.u8(p.ttl);
@@ -197,7 +197,9 @@ void read_v4(Reader& in, Packet& p)
 
 void read_v6(Reader& in, Packet& p)
 {
-    p.tos = static_cast<std::uint8_t>(in.u32() >> 20);
+    auto first_word = in.u32();
+    p.tos = static_cast<std::uint8_t>(first_word >> 20);
+    p.flow_label = first_word & 0xfffff;
     auto length = in.u16();
     auto next = in.u8();
     p.ttl = in.u8();

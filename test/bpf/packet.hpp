@@ -34,6 +34,7 @@ struct Packet {
     std::uint8_t protocol = proto_tcp;
     std::uint8_t ttl = 57;
     std::uint8_t tos = 0;
+    std::uint32_t flow_label = 0;      ///< IPv6
     std::uint16_t fragment = 0;        ///< IPv4: flags and offset field
     Bytes options;                     ///< IPv4: a multiple of 4 bytes
     std::vector<Extension> extensions; ///< IPv6

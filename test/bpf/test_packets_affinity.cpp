@@ -194,6 +194,43 @@ TEST_CASE("affinity switched off and on again does not remember what it held bef
     CHECK(held != first);
 }
 
+TEST_CASE("two ports of one address stick on their own")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Sticky sticky{on};
+    SocketAddress second_port{on.vip.address, {static_cast<std::uint16_t>(on.vip.port.host + 1)}};
+    Spec spec{.backends = {}, .affinity_timeout_sec = timeout_sec};
+    for (const auto& backend : sticky.all)
+        spec.backends.push_back(local(backend));
+    auto second = sticky.node.publish(spec);
+    sticky.node.vip(second_port, on.protocol, second);
+    auto dial_second = [&] {
+        auto sent = on.request({on.client.address, {sticky.next_port++}}, second_port);
+        return sticky.node.ingress(sent, network().uplink).packet().dst;
+    };
+    auto first_of_second = dial_second();
+
+    // The client moves away from its first pick on one port, and stays moved there when all are back.
+    auto left = sticky.dial();
+    sticky.publish({left});
+    auto moved = sticky.dial();
+    sticky.publish({});
+    CHECK(moved != left);
+    CHECK(sticky.node.flows().affinity.size() == 2);
+    for (int i = 0; i < 10; ++i) {
+        CHECK(dial_second() == first_of_second);
+        CHECK(sticky.dial() == moved);
+    }
+    for (auto& backend : spec.backends) // and the other way round
+        if (backend.at == first_of_second)
+            backend = draining(backend);
+    sticky.node.publish(spec, second);
+    auto second_moved = dial_second();
+    CHECK(second_moved != first_of_second);
+    CHECK(sticky.dial() == moved);
+}
+
 TEST_CASE("an entry of another service on the same frontend is void")
 {
     auto on = GENERATE(from_range(casts()));

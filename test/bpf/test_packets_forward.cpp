@@ -300,13 +300,27 @@ TEST_CASE("padding behind a short packet is not part of it")
     check_sent(node.ingress(frame, network().uplink), LB_FORWARD_LOCAL, Verdict::to_stack, expected);
 }
 
-TEST_CASE("marks of congestion and service class pass through translation")
+TEST_CASE("marks of congestion, service class and flow label pass through translation, there and back")
 {
     auto on = GENERATE(from_range(casts()));
-    CAPTURE(on);
+    auto here = GENERATE(true, false);
+    CAPTURE(on, here);
     Host node;
-    node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
-    auto sent = on.request(on.vip);
-    sent.tos = 0xb9; // expedited forwarding, ECT(1)
-    CHECK(node.ingress(sent, network().uplink).packet().tos == 0xb9);
+    node.vip(on.vip, on.protocol, node.publish({.backends = {here ? local(on.pod) : remote(on.away)}}));
+    auto mark = [&](Packet packet, std::uint32_t label) {
+        packet.tos = 0xb9; // expedited forwarding, ECT(1)
+        packet.flow_label = on.v4() ? 0 : label;
+        return packet;
+    };
+    auto check_marks = [&](const Packet& got, const Packet& sent) {
+        CHECK(int{got.tos} == int{sent.tos});
+        CHECK(got.flow_label == sent.flow_label);
+    };
+    auto request = mark(on.request(on.vip), 0xabcde);
+    auto seen = node.ingress(request, network().uplink).packet();
+    check_marks(seen, request);
+    auto answer = mark(on.answer(seen), 0x12345);
+    auto got = here ? node.egress(answer, network().uplink) : node.ingress(answer, network().uplink);
+    CHECK(got.packet().src == on.vip);
+    check_marks(got.packet(), answer);
 }

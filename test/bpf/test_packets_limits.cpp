@@ -116,6 +116,31 @@ TEST_CASE("source ranges admit whom they name and nobody else")
     CHECK(node.ingress(on.request(on.other_client, on.vip), network().uplink).reason == LB_FORWARD_LOCAL);
 }
 
+TEST_CASE("a flow outlives source ranges that would not admit it, a new one is held to them")
+{
+    auto on = GENERATE(from_range(casts()));
+    auto here = GENERATE(true, false);
+    CAPTURE(on, here);
+    Host node;
+    auto backend = here ? local(on.pod) : remote(on.away);
+    auto web = node.publish({.backends = {backend}});
+    node.vip(on.vip, on.protocol, web);
+    auto seen = node.ingress(on.request(on.vip), network().uplink).packet();
+    auto reply = [&] {
+        auto answer = on.answer(seen);
+        return here ? node.egress(answer, network().uplink) : node.ingress(answer, network().uplink);
+    };
+    CHECK(reply().packet().src == on.vip);
+
+    node.vip(on.vip, on.protocol, web, LB_FRONTEND_RANGES); // admits nobody
+    auto later = node.ingress(on.request(on.vip, ack), network().uplink).packet();
+    CHECK(later.dst == seen.dst);
+    CHECK(later.src == seen.src);
+    CHECK(reply().packet().src == on.vip);
+    auto fresh = on.request({on.client.address, {4321}}, on.vip);
+    check_dropped(node.ingress(fresh, network().uplink), LB_SOURCE_RANGE);
+}
+
 TEST_CASE("a device without a row is left alone")
 {
     auto on = GENERATE(from_range(casts()));

@@ -19,7 +19,8 @@ public:
         flow_ = flow_of(sent, seen_);
     }
 
-    Outcome client(std::uint8_t flags) { return node.ingress(on_.request(on_.vip, flags), network().uplink); }
+    Outcome client(std::uint8_t flags) { return request(on_.request(on_.vip, flags)); }
+    Outcome request(const Packet& packet) { return node.ingress(packet, network().uplink); }
     Outcome backend(std::uint8_t flags) { return answer(on_.answer(seen_, flags)); }
     Outcome answer(const Packet& packet)
     {
@@ -174,6 +175,38 @@ TEST_CASE("a SYN of a backend that has long said more belongs to a connection di
         return;             // the port is this node's: nobody dials past the frontend with it
     direct.tcp_flags = ack; // nor are the packets that follow
     check_untouched(connection.answer(direct), build(direct));
+}
+
+TEST_CASE("segments far outside the window are translated like all others, and the connection goes on")
+{
+    auto on = GENERATE(from_range(casts(proto_tcp)));
+    auto here = GENERATE(true, false);
+    auto flags = GENERATE(as<std::uint8_t>{}, ack, psh | ack, fin | ack, rst);
+    CAPTURE(on, here, int{flags});
+    Connection connection{on, here};
+    connection.establish();
+    auto far_off = [&](Packet packet) {
+        packet.seq += 0x70000000;
+        packet.ack_seq -= 0x70000000;
+        packet.payload = bytes("nobody asked");
+        return packet;
+    };
+    for (int round = 0; round < 2; ++round) {
+        auto to_backend = far_off(on.request(on.vip, flags)),
+             to_client = far_off(on.answer(connection.seen(), flags));
+        auto there = connection.request(to_backend).packet(), back = connection.answer(to_client).packet();
+        CHECK(there.src == connection.seen().src);
+        CHECK(there.dst == connection.seen().dst);
+        CHECK(there.seq == to_backend.seq);
+        CHECK(back.src == on.vip);
+        CHECK(back.dst == on.client);
+        CHECK(back.seq == to_client.seq);
+        // The ends have thrown that away and go on.
+        CHECK(connection.client(ack).packet().dst == connection.seen().dst);
+        CHECK(connection.backend(ack).packet().src == on.vip);
+        if (flags == rst)
+            CHECK(connection.state() == LB_CT_ESTABLISHED);
+    }
 }
 
 TEST_CASE("a connection that a tombstone leaves alone is left alone to its end, whatever its port was used "
