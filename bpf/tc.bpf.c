@@ -39,15 +39,20 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 }
 
 /* Client and backend on one bridge: address the frame to the backend, so that both directions stay at layer 2 and a
- * firewall of the host sees all of the flow or none of it. An unknown neighbour is left to the stack. */
+ * firewall of the host sees all of the flow or none of it. While the neighbour is unknown the stack forwards the start
+ * of a flow, and so asks for it. The middle of a connection must not go there: a firewall that saw a SYN and no answer
+ * calls it invalid. It leaves by the bridge, past the stack. */
 static __always_inline void stay_on_bridge(struct __sk_buff *skb, const struct lb_packet *p, __u32 master,
-					   const struct lb_rewrite *rw)
+					   struct lb_rewrite *rw)
 {
 	struct lb_route route = {};
 
-	if (find_route(skb, p, master, &rw->src, &rw->dst, 0, &route) == LB_PASS && route.resolved &&
-	    route.ifindex == master)
+	if (find_route(skb, p, master, &rw->src, &rw->dst, 0, &route) != LB_PASS || route.ifindex != master)
+		return;
+	if (route.resolved)
 		bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_dest), route.dmac, ETH_ALEN, 0);
+	else if (!starts_flow(p))
+		rw->way = LB_WAY_ROUTE;
 }
 
 static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const struct lb_packet *p, enum lb_side side,

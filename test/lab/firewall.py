@@ -1,5 +1,5 @@
 """The rules a node has beside naru: masquerade as CNI plugins install it, and a firewall that drops what connection
-tracking calls invalid. Rules are written once and rendered for nft and for iptables."""
+tracking calls invalid or what comes in on another device than its answer would leave by. Rules are written once and rendered for nft and for iptables."""
 
 import subprocess
 from dataclasses import dataclass
@@ -57,6 +57,8 @@ def nft_text(shape, pod_cidr):
         return [as_nft(rule, family) for family in (4, 6) for rule in of(family)]
     return "\n".join([
         "table inet cni {",
+        "chain prerouting { type filter hook prerouting priority raw; policy accept;",
+        "meta l4proto ipv6-icmp accept; fib saddr . iif oif missing drop; }",
         "chain postrouting { type nat hook postrouting priority srcnat; policy accept;",
         *rules(lambda family: masquerade(shape, pod_cidr[family], family)), "}",
         "chain input { type filter hook input priority filter; policy accept; ct state invalid drop; }",
@@ -67,6 +69,8 @@ def iptables_text(shape, pod_cidr, family):
     return "\n".join([
         "*nat", ":CNI-POSTROUTING - [0:0]", "-A POSTROUTING -j CNI-POSTROUTING",
         *(f"-A CNI-POSTROUTING {as_iptables(rule)}" for rule in masquerade(shape, pod_cidr[family], family)), "COMMIT",
+        "*raw", *(["-A PREROUTING -p ipv6-icmp -j ACCEPT"] if family == 6 else []),
+        "-A PREROUTING -m rpfilter --validmark --invert -j DROP", "COMMIT",
         "*filter", ":FORWARD DROP [0:0]", f"-A INPUT {as_iptables(Rule('DROP', invalid=True))}",
         *(f"-A FORWARD {as_iptables(rule)}" for rule in forward(family)), "COMMIT"]) + "\n"
 
