@@ -21,6 +21,8 @@
 /* <linux/if_packet.h>. A port of a bridge sees frames for the bridge as ones for another host. */
 #define LB_PACKET_HOST 0
 #define LB_PACKET_OTHERHOST 3
+/* IEEE 802.1Q: the rest of the tag is a priority, and number 0 is no VLAN. */
+#define LB_VLAN_ID 0x0fff
 
 static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet *p)
 {
@@ -86,6 +88,8 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
 	if (skb->pkt_type != LB_PACKET_HOST && (side == LB_SIDE_OUTSIDE || skb->pkt_type != LB_PACKET_OTHERHOST))
 		return LB_PASS; /* not sent to this node alone: past the stack it would arrive several times */
+	if (skb->vlan_present && (skb->vlan_tci & LB_VLAN_ID))
+		return LB_PASS; /* belongs to the VLAN device above this one, which has programs if it is an uplink */
 	if (lb_addr_is_loopback(&p->tuple.dst))
 		return LB_LOOPBACK;
 	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
