@@ -64,13 +64,21 @@ bool carries_any(const Link& link, const std::vector<Address>& addresses)
     });
 }
 
+/// A bridge passes on what its ports receive, a bond is what its ports are for the stack: nothing lives
+/// behind one of them alone.
+bool is_part_of_bond(const NetworkState& state, const Link& link)
+{
+    const auto master = state.links.find(link.master);
+    return master != state.links.end() && (master->second.kind == "bond" || master->second.kind == "team");
+}
+
 std::map<std::uint32_t, Device> with_roles(const NetworkState& state, const std::set<std::uint32_t>& uplinks)
 {
     std::map<std::uint32_t, Device> devices;
     for (const auto& [index, link] : state.links) {
         if (uplinks.contains(index))
             devices.emplace(index, Device{link, DeviceRole::uplink});
-        else if (link.kind == "veth")
+        else if (link.kind == "veth" && !is_part_of_bond(state, link))
             devices.emplace(index, Device{link, DeviceRole::workload});
     }
     return devices;

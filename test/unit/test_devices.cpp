@@ -98,6 +98,20 @@ TEST_CASE("the bond or bridge is the uplink, not its members")
     CHECK(roles(classify(node.state, std::vector<Address>{})) == "br0=uplink");
 }
 
+TEST_CASE("a veth that is part of a bond leads to no workload, one of a bridge does")
+{
+    Machine node;
+    const auto bond = node.add("bond0", "bond");
+    const auto bridge = node.add("br0", "bridge");
+    const auto team = node.add("team0", "team");
+    node.state.default_route_devices = {bond, bridge, team};
+    node.add("eth0", "veth", {}, bond);
+    node.add("eth1", "veth", {}, team);
+    node.add("veth1", "veth", {}, bridge);
+    CHECK(roles(classify(node.state, std::vector<Address>{})) ==
+          "bond0=uplink br0=uplink team0=uplink veth1=workload");
+}
+
 TEST_CASE("a member of a VRF keeps its role")
 {
     Machine node;
