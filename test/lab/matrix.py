@@ -8,7 +8,7 @@ from .probes import SILENCE, Probe
 from .world import FAMILIES
 
 PROTOCOLS = ("tcp", "udp")
-BACKENDS = ("a2", "b2")
+BACKENDS = ("a2", "b2", "n1", "n2")  # a node is the endpoint of a pod in the host's network
 CALLERS = ("a1", "b1")  # pods that dial, themselves included
 SERVICE_PORTS = (("web", "TCP"), ("dgram", "UDP"))
 
@@ -33,9 +33,10 @@ class Frontends:
 
     def make(self, name, pod, **spec):
         w = self.w
+        place, target = (w.pods[pod], 8080) if pod in w.pods else (w.nodes[pod], 7000)
         made = Frontend(pod, w.vip(), w.lb(), {proto: w.node_port() for proto in PROTOCOLS})
         ports = [port(80, name, proto, made.node_port[proto.lower()]) for name, proto in SERVICE_PORTS]
-        w.apply(*slices(name, w.pod(pod), [port(8080, name, proto) for name, proto in SERVICE_PORTS]),
+        w.apply(*slices(name, [place], [port(target, name, proto) for name, proto in SERVICE_PORTS]),
                 service(name, made.vip, ports, kind="LoadBalancer", lb=list(made.lb.values()), **spec))
         return made
 
@@ -119,8 +120,9 @@ class Matrix:
             seen_there = self.plain.of(who, asked, family)
             if asked.name == (who.node or who.name) or not seen_there:
                 continue
-            for made in [*self.made.any.values(), self.made.itself.get(who.name)]:
-                sees = self.seen_by(asked, made and made.pod, family, seen_there)
+            itself = [self.made.itself[who.name]] if who.name in CALLERS else []
+            for made in [*self.made.any.values(), *itself]:
+                sees = self.seen_by(asked, made.pod, family, seen_there)
                 if sees:
                     yield Probe(who, f"NodePort of {asked.name}, {made.pod}", asked.ip[family],
                                 made.node_port[proto], proto, made.pod, sees, bulk=made.pod in BACKENDS)
@@ -134,7 +136,7 @@ class Matrix:
                 sees = self.seen_by(asked, backend, family, client.ip[family])
                 if not sees:
                     continue
-                here = self.w.node_of(backend) == asked.name
+                here = self.home(backend) == asked.name
                 where = f"by {asked.name}, {backend}"
                 yield Probe(client, f"NodePort {where}", asked.ip[family], far.node_port[proto], proto, backend, sees,
                             bulk=True)
@@ -149,8 +151,11 @@ class Matrix:
     def seen_by(self, asked, backend, family, client):
         """Whom a backend sees when a client from outside asks that node: a pod of the node the client, another one the
         node, under the address its own processes would have."""
-        node = self.plain.of(asked, self.w.pods[backend], family) if backend else None
-        return node and (client if self.w.node_of(backend) == asked.name else node)
+        node = self.plain.of(asked, backend, family)
+        return node and (client if self.home(backend) == asked.name else node)
+
+    def home(self, backend):
+        return self.w.node_of(backend) or backend
 
     def unserved_pod(self, who, family, proto):
         """What it dials goes to its gateway, which here answers everything."""

@@ -8,7 +8,8 @@ from .plan import FIRST_POD_HOST
 from .system import ip, ip_batch, sysctl
 from .wiring import VLAN
 
-STRICT = {"ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1}
+# Connection tracking believes no connection whose start it did not see.
+STRICT = {"ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1, "netfilter/nf_conntrack_tcp_loose": 0}
 
 
 def require_kinds(kinds):
