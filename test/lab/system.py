@@ -1,6 +1,7 @@
 """What the lab asks of the kernel: namespaces, cgroup v2, bpffs. Linux calls that Python 3.11 does not wrap."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -55,6 +56,14 @@ def ip(*words):
     done = subprocess.run(["ip", *words], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def addresses(netns, family):
+    """The global ones of all its devices."""
+    done = subprocess.run(["ip", "-n", netns, f"-{family}", "-json", "addr", "show", "scope", "global"],
+                          capture_output=True, text=True, check=True)
+    rows = [each for device in json.loads(done.stdout) for each in device.get("addr_info", [])]
+    return {each["local"] for each in rows if each}  # what the filter leaves out is shown as {}
 
 
 def ip_batch(netns, lines):

@@ -70,6 +70,10 @@ class World:
         """Clients of both nodes. With the socket path off naru does not serve processes of a node."""
         return self.pod("a1", "b1") + (list(self.nodes.values()) if self.sockets else [])
 
+    def seen(self, who, family):
+        """The addresses under which servers may see it. A process of a node may have any of the node's."""
+        return system.addresses(who.netns, family) if who.name in self.nodes else {who.ip[family]}
+
     def by_socket(self, who):
         return self.sockets and who.node != ""
 

@@ -111,16 +111,41 @@ def own_target(w):
             assert ports == {("a2", 8080), ("b2", 8081)}, ports
 
 
-@suite.scenario("a server on the same node, and one on the other, see the pod that calls")
+@suite.scenario("servers of both nodes see the pod that calls, or the node whose process does")
 def pod_address(w):
     vip, udp = w.vip(), w.vip()
     w.web("web", vip, w.pod("a2", "b2"))
     w.web("dgram", udp, w.pod("a2", "b2"), proto="UDP")
-    for who in w.pod("a1", "b1"):
+    for who in w.insiders:
         for family in FAMILIES:
-            w.reaches(who, vip[family], 80, ["a2", "b2"], sees={who.ip[family]})
-            w.reaches(who, udp[family], 80, ["a2", "b2"], "udp", sees={who.ip[family]})
-            w.reaches(who, udp[family], 80, ["a2", "b2"], "udp", sees={who.ip[family]}, connected=False)
+            seen = w.seen(who, family)
+            w.reaches(who, vip[family], 80, ["a2", "b2"], sees=seen)
+            w.reaches(who, udp[family], 80, ["a2", "b2"], "udp", sees=seen)
+            w.reaches(who, udp[family], 80, ["a2", "b2"], "udp", sees=seen, connected=False)
+
+
+@suite.scenario("with --socket-lb host processes of a node are served by their sockets, and pods packet by packet",
+                paths=(SOCKETS,))
+def host_only(w):
+    vip = w.vip()
+    w.web("web", vip, w.pod("a2", "b2"))
+
+    def tracked(who, family):
+        """Whether the packets of a flow of this client were translated."""
+        w.reaches(who, vip[family], 80, ["a2", "b2"], sees=w.seen(who, family))
+        flow = who.open(vip[family], 80)
+        assert flow.say().pod in ("a2", "b2"), who.name
+        rows = w.lab.agents[who.node or who.name].table("ct")
+        flow.close()
+        ends = {(f"{ip}:" if family == 4 else f"[{ip}]:") + str(flow.source_port) for ip in w.seen(who, family)}
+        return any(row["client"] in ends and row["name"] == "web" for row in rows)
+
+    for scope in ("all", "host"):
+        w.start_agents(*(("--socket-lb", scope) if scope == "host" else ()))
+        for who in w.insiders:
+            for family in FAMILIES:
+                by_packet = scope == "host" and who.name in w.pods
+                assert tracked(who, family) == by_packet, f"{who.name}, --socket-lb {scope}, IPv{family}"
 
 
 @suite.scenario("a large transfer arrives whole in both directions, from a neighbour and from the other node")

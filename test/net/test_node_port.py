@@ -95,18 +95,20 @@ def own_ports(w):
                 w.reaches(who, w.nodes["n1"].ip[family], 7000, ["n1"], proto, sees={who.ip[family]})
 
 
-@suite.scenario("servers in the network of a node are endpoints like others, for pods and for the outside")
+@suite.scenario("servers in the network of a node are endpoints like others, from inside and outside, by each address")
 def host_endpoints(w):
-    vip, number = w.vip(), w.node_port()
+    vip, lb, external, number = w.vip(), w.lb(), w.external(), w.node_port()
     ports = [port(80, "web", "TCP", number), port(80, "dgram", "UDP", number)]
-    w.apply(service("web", vip, ports, kind="NodePort"),
+    w.apply(service("web", vip, ports, kind="LoadBalancer", lb=lb.values(), externalIPs=list(external.values())),
             *slices("web", w.nodes.values(), [port(7000, "web", "TCP"), port(7000, "dgram", "UDP")]))
     for family in FAMILIES:
+        of_both = [(lb[family], 80), (external[family], 80), *((node.ip[family], number) for node in w.nodes.values())]
         for proto in ("tcp", "udp"):
             for who in w.insiders:
-                w.reaches(who, vip[family], 80, ["n1", "n2"], proto)
-            for node in w.nodes.values():
-                w.reaches(w.client, node.ip[family], number, ["n1", "n2"], proto)
+                for address, to in [(vip[family], 80), *of_both]:
+                    w.reaches(who, address, to, ["n1", "n2"], proto)
+            for address, to in of_both:
+                w.reaches(w.client, address, to, ["n1", "n2"], proto)
 
 
 @suite.scenario("only the addresses selected by --nodeport-addresses answer, those that appear later too")
@@ -144,18 +146,23 @@ def selected(w):
                 pass  # gone already
 
 
-@suite.scenario("with localhost selected a process of the node reaches every endpoint by 127.0.0.1 and ::1",
+@suite.scenario("with localhost selected a process of the node reaches every endpoint by 127.0.0.1 and ::1, TCP and UDP",
                 paths=(SOCKETS,))
 def localhost(w):
     plain, sticky = w.node_port(), w.node_port()
-    w.web("web", w.vip(), w.pod("a2", "b2"), node_port=plain, kind="NodePort")
-    w.web("sticky", w.vip(), w.pod("a2", "a3", "b2"), node_port=sticky, kind="NodePort", sessionAffinity="ClientIP")
+    targets = [port(8080, "web", "TCP"), port(8080, "dgram", "UDP")]
+    for name, number, pods, affinity in (("web", plain, ("a2", "b2"), "None"),
+                                         ("sticky", sticky, ("a2", "a3", "b2"), "ClientIP")):
+        ports = [port(80, "web", "TCP", number), port(80, "dgram", "UDP", number)]
+        w.apply(service(name, w.vip(), ports, kind="NodePort", sessionAffinity=affinity),
+                *slices(name, w.pod(*pods), targets))
     w.start_agents("--nodeport-addresses", "primary,localhost")
     for node in w.nodes.values():
         for address in ("127.0.0.1", "::1"):
-            w.reaches(node, address, plain, ["a2", "b2"])
-            one = {answer.pod for answer in node.fetch(address, sticky, count=15)}
-            assert len(one) == 1 and one < {"a2", "a3", "b2"}, f"{node.name}, {address}: {one}"
+            for proto, connected in (("tcp", True), ("udp", True), ("udp", False)):
+                w.reaches(node, address, plain, ["a2", "b2"], proto, connected=connected)
+                one = {str(answer) for answer in node.fetch(address, sticky, proto, 15, connected=connected)}
+                assert len(one) == 1 and one < {"a2", "a3", "b2"}, f"{node.name}, {address}, {proto}: {one}"
             flow = node.open(address, plain)
             answer = flow.say("0123456789", times=100_000)
             flow.close()

@@ -76,16 +76,19 @@ def external_local(w):
     assert counted(w, "n2", "no_local_endpoints") >= before + 8, metric_rows(w, "n2")
 
 
-@suite.scenario("pods and nodes reach the endpoints of a Local load balancer on another node, and pods are seen")
+@suite.scenario("pods and nodes reach the endpoints of a Local Service on another node by each address, and are seen")
 def short_circuit(w):
-    lb = w.lb()
-    w.apply(service("web", w.vip(), PORTS, kind="LoadBalancer", lb=lb.values(), externalTrafficPolicy="Local"),
+    lb, external, number = w.lb(), w.external(), w.node_port()
+    ports = [port(80, "web", "TCP", number), port(80, "dgram", "UDP", number)]
+    w.apply(service("web", w.vip(), ports, kind="LoadBalancer", lb=lb.values(),
+                    externalIPs=list(external.values()), externalTrafficPolicy="Local"),
             *slices("web", w.pod("b2"), TARGETS))
     for family in FAMILIES:
-        for proto in ("tcp", "udp"):
-            for who in w.insiders:
-                pod = who.name not in w.nodes
-                w.reaches(who, lb[family], 80, ["b2"], proto, sees={who.ip[family]} if pod else None)
+        for who in w.insiders:
+            seen, own_node = w.seen(who, family), w.nodes[who.node or who.name]
+            for proto in ("tcp", "udp"):
+                for address, to in ((lb[family], 80), (external[family], 80), (own_node.ip[family], number)):
+                    w.reaches(who, address, to, ["b2"], proto, sees=seen)
 
 
 @suite.scenario("the two policies do not touch each other's addresses")
