@@ -1,0 +1,1 @@
+"""Debian's kernels in QEMU, running the binaries of this machine."""
