@@ -8,15 +8,24 @@
 #include "config.h"
 #include "maps.h"
 
-/* A range of the arena; NULL when it does not lie inside. `len` is a compile-time constant. */
+/* A range of the arena; NULL when it does not lie inside. `len` is a compile-time constant. Check and sum are in
+ * assembler, so that both use one register: left to the compiler the offset may wait on the stack between them, and the
+ * verifiers of Linux 5.10 to 5.15 forget there what was checked. */
 static __always_inline const void *arena_at(__u64 offset, __u32 len)
 {
 	__u32 zero = 0;
-	const void *arena = bpf_map_lookup_elem(&lb_arena, &zero);
+	const void *at = bpf_map_lookup_elem(&lb_arena, &zero);
+	__u64 last = cfg.arena_bytes - len;
 
-	if (!arena || offset > cfg.arena_bytes - len)
+	if (!at)
 		return NULL;
-	return arena + offset;
+	asm volatile("if %[offset] > %[last] goto +2\n"
+		     "%[at] += %[offset]\n"
+		     "goto +1\n"
+		     "%[at] = 0\n"
+		     : [at] "+r"(at)
+		     : [offset] "r"(offset), [last] "r"(last));
+	return at;
 }
 
 /* False: no such service. */
