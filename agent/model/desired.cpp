@@ -48,6 +48,13 @@ void limit(std::vector<Backend>& backends)
     std::ranges::sort(backends);
 }
 
+bool names_twice(const EndpointSlice& slice, const ServicePort& port)
+{
+    return std::ranges::count_if(slice.ports, [&](const EndpointPort& p) {
+               return p.protocol == port.protocol && p.name == port.name;
+           }) > 1;
+}
+
 /// Expands one Service, port by port and family by family.
 class Expansion {
 public:
@@ -62,9 +69,11 @@ public:
     {
         for (const auto& port : service_.ports)
             check(port);
+        check_slices();
         affinity_sec_ = affinity();
         check_ranges();
         check_health();
+        publishes_nodes_ = publishes_nodes();
         for (auto family : {Family::v4, Family::v6}) {
             auto cluster_ip = std::ranges::find(service_.cluster_ips, family, &Address::family);
             if (cluster_ip != service_.cluster_ips.end())
@@ -100,6 +109,15 @@ private:
             ports_.push_back(&port);
     }
 
+    void check_slices()
+    {
+        for (const auto* port : ports_)
+            if (std::ranges::any_of(slices_,
+                                    [&](const EndpointSlice* slice) { return names_twice(*slice, *port); }))
+                tell("DuplicatePort",
+                     "port \"" + port->name + "\" is there twice in an EndpointSlice, the first one counts");
+    }
+
     std::uint32_t affinity()
     {
         if (!service_.client_ip_affinity)
@@ -128,6 +146,15 @@ private:
             service_.health_check_node_port.host)
             desired_.health_check = HealthCheck{
                 service_.health_check_node_port, service_.created_sec, std::string{service_.uid}, {}};
+    }
+
+    /// A balancer that publishes this node's address publishes nodes' addresses: the others in its list are
+    /// taken for such, too, although only the own Node is known.
+    bool publishes_nodes() const
+    {
+        return std::ranges::any_of(service_.ingress, [&](const Ingress& ingress) {
+            return ingress.ip && !ingress.proxy && !ingress.ip->why_unservable() && view_.owns(*ingress.ip);
+        });
     }
 
     bool serves_ingress(const Ingress& ingress, Family family) const
@@ -199,14 +226,16 @@ private:
         return false;
     }
 
+    /// What is true of one node only names it: everything else is told once for all nodes.
     std::optional<std::string> why_refused(const Address& address, lb_frontend_kind kind) const
     {
         if (kind == LB_KIND_NODE_PORT)
             return std::nullopt;
         if (const char* unservable = address.why_unservable())
-            return std::string{unservable} + " address";
+            return address.text() + " is not served: " + unservable + " address";
         if (kind != LB_KIND_CLUSTER_IP && inside_any(view_.node.pod_cidrs, address))
-            return "it belongs to the pods of this node";
+            return address.text() + " is not served by node " + view_.node.name +
+                   ": it belongs to the pods of that node";
         return std::nullopt;
     }
 
@@ -214,7 +243,7 @@ private:
     bool claim(const FrontendKey& key, lb_frontend_kind kind, const Sides& sides, const Filter& filter)
     {
         if (auto refused = why_refused(key.address, kind)) {
-            tell("FrontendRefused", key.address.text() + " is not served: " + *refused);
+            tell("FrontendRefused", *refused);
             return false;
         }
         auto [it, added] = desired_.claims.try_emplace(key);
@@ -225,7 +254,8 @@ private:
                      .inside = sides.inside,
                      .outside = sides.outside,
                      .host_only = key.address.is_loopback(),
-                     .node_address = kind == LB_KIND_NODE_PORT || view_.owns(key.address),
+                     .node_address = kind == LB_KIND_NODE_PORT || view_.owns(key.address) ||
+                                     (kind == LB_KIND_LOAD_BALANCER && publishes_nodes_),
                      .ranges = filter.on,
                      .admits_node = filter.admits_node};
         claim.owner = service_.key;
@@ -273,6 +303,7 @@ private:
     SourceRanges source_ranges_;
     std::vector<const ServicePort*> ports_;
     std::uint32_t affinity_sec_ = 0;
+    bool publishes_nodes_ = false;
     std::set<Address> ready_here_;   ///< of one family: its ports share their endpoints
     unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints
     Desired desired_;

@@ -7,7 +7,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 import time
 
-from cluster.store import path_of  # noqa: E402
+from cluster.plane import NAMESPACE  # noqa: E402
+from cluster.store import CORE, path_of  # noqa: E402
 from cluster.suite import Suite  # noqa: E402
 from cluster.world import to  # noqa: E402
 from lab.system import ip_batch  # noqa: E402
@@ -16,11 +17,13 @@ from lab.world import FAMILIES  # noqa: E402
 suite = Suite("exposed")
 
 
-@suite.scenario("a NodePort and a load balancer's ports that the API server chose are served")
+@suite.scenario("a NodePort and a load balancer's ports that the API server chose are served, of whatever class it is")
 def allocated(w):
     w.run("a2", "b2")
-    for kind in ("NodePort", "LoadBalancer"):
-        made = w.choose(f"chosen-{kind.lower()}", w.vip(), kind=kind)
+    of_other_class = {"loadBalancerClass": "example.com/other", "loadBalancerIP": "192.0.2.250"}
+    for kind, more in (("NodePort", {}), ("LoadBalancer", of_other_class)):
+        ports = [to(80, 8080) | {"appProtocol": "kubernetes.io/h2c"}]
+        made = w.choose(f"chosen-{kind.lower()}", w.vip(), ports, kind=kind, **more)
         number = w.api.get(path_of(made))["spec"]["ports"][0]["nodePort"]
         for node in w.nodes.values():
             for family in FAMILIES:
@@ -164,6 +167,12 @@ def contested(w):
         w.reaches(w.client, lb[family], 80, ["a2"])
 
 
+def refused(w, service, words):
+    """Whether an Event on this Service says that a frontend is refused, in these words."""
+    return any(event["involvedObject"].get("name") == service and event["reason"] == "FrontendRefused"
+               and words in event["message"] for event in w.api.items(f"{CORE}/namespaces/{NAMESPACE}/events"))
+
+
 @suite.scenario("a Service that claims the ClusterIP of another, or the API server's, gets neither")
 def claims(w):
     vip = w.vip()
@@ -177,15 +186,22 @@ def claims(w):
             w.reaches(who, vip[family], 80, ["a2"])
     for who in w.insiders:
         assert who.fetch("10.96.0.1", 443)[0].pod != "b2", "the Service of the API server was taken over"
+    for address in (*vip.values(), "10.96.0.1"):
+        w.holds(lambda: "" if refused(w, "thief", address) else f"none for {address}", "Events about the thief")
+    assert not refused(w, "owner", "")
 
 
-@suite.scenario("a node's address as load balancer takes the one port of the Service and no other")
+@suite.scenario("the nodes' addresses as load balancer take the one port of the Service and no other")
 def node_address(w):
     w.run("a2")
-    w.choose("on-node", w.vip(), kind="LoadBalancer", lb=w.nodes["n1"].ip.values())
+    addresses = [address for node in w.nodes.values() for address in node.ip.values()]
+    w.choose("on-node", w.vip(), kind="LoadBalancer", lb=addresses)
     for family in FAMILIES:
-        w.reaches(w.client, w.nodes["n1"].ip[family], 80, ["a2"])
-        w.reaches(w.client, w.nodes["n1"].ip[family], 7000, ["n1"])
+        for name, node in w.nodes.items():
+            for who in (w.client, *w.insiders):
+                w.reaches(who, node.ip[family], 80, ["a2"])
+            for who in (w.client, *w.pod("a1", "b1")):
+                w.reaches(who, node.ip[family], 7000, [name])
     assert w.page("n1", "/livez") == 200, "a port of the node itself"
 
 

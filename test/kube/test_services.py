@@ -152,15 +152,16 @@ def families(w):
             w.reaches(who, vip[first], 80, ["a2", "b2"])
 
 
-@suite.scenario("datagrams too large for one packet arrive whole, by ClusterIP and by the node's own NodePort",
-                paths=(SOCKETS,))
+@suite.scenario("datagrams too large for one packet arrive whole, by each kind of address", paths=(SOCKETS,))
 def large_datagrams(w):
-    vip, number = w.vip(), w.node_port()
+    vip, lb, external, number = w.vip(), w.lb(), w.external(), w.node_port()
     w.run("a2", "b2")
-    w.choose("large", vip, [to(80, 8080, proto="UDP", node_port=number)], kind="NodePort")
+    w.choose("large", vip, [to(80, 8080, proto="UDP", node_port=number)], kind="LoadBalancer", lb=lb.values(),
+             externalIPs=list(external.values()))
     for who in w.insiders:
         for family in FAMILIES:
-            for address, to_port in ((vip[family], 80), (w.nodes[who.node or who.name].ip[family], number)):
+            for address, to_port in ((vip[family], 80), (w.nodes[who.node or who.name].ip[family], number),
+                                     (lb[family], 80), (external[family], 80)):
                 w.reaches(who, address, to_port, ["a2", "b2"], "udp")
                 for size in (2000, 60_000):
                     flow = who.open(address, to_port, "udp")

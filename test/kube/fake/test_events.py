@@ -48,6 +48,35 @@ def told(r):
     assert event["source"] == {"component": "naru-agent", "host": "n1"}, event
 
 
+@suite.scenario("an address that is refused is told by an Event and counted, one that a single node refuses with its name")
+def refused_address(r):
+    r.up()
+    made = objects.service("greedy", "10.96.0.210", externalIPs=["127.0.0.9", "10.244.1.77"])
+    made["metadata"]["uid"] = "uid-greedy"
+    r.cluster.put(made)
+    r.counted("naru_events_total", 2, outcome="created")
+    assert r.agent.metric("naru_sync_notices_total", reason="FrontendRefused") == 2, r.agent.metrics()
+    events = [json.loads(each.body) for each in r.server.asked("events")]
+    assert {(event["reason"], event["type"], event["involvedObject"]["uid"]) for event in events} == {
+        ("FrontendRefused", "Warning", "uid-greedy")}, events
+    assert sorted(event["message"] for event in events) == [
+        "10.244.1.77 is not served by node n1: it belongs to the pods of that node",
+        "127.0.0.9 is not served: loopback address"], events
+    served = {row["frontend"] for row in r.agent.table("services") if row["name"] == "greedy"}
+    assert served == {"10.96.0.210:80"}, served
+
+
+@suite.scenario("an external IP that is not served because they are switched off is told by an Event")
+def switched_off(r):
+    r.up("--external-ips", "off")
+    r.cluster.put(OLDER)
+    r.counted("naru_events_total", outcome="created")
+    event = json.loads(r.server.asked("events")[0].body)
+    assert (event["reason"], event["involvedObject"]["name"]) == ("FrontendRefused", "older"), event
+    assert event["message"] == f"externalIP {CONTESTED} is not served: --external-ips does not allow it", event
+    assert r.agent.metric("naru_sync_notices_total", reason="FrontendRefused") == 1, r.agent.metrics()
+
+
 @suite.scenario("an Event that another node has written is left alone, and a repetition is a patch of the own one")
 def shared(r):
     r.up()
