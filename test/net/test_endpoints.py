@@ -141,6 +141,21 @@ def v1_endpoints(w):
         w.reaches(who, vip[4], 80, ["a2"], count=30)
 
 
+@suite.scenario("the label that calls a slice headless takes its endpoints away, and gives them back when it goes")
+def headless_slice(w):
+    vip = w.vip()
+    other, labelled = slices("web", w.pod("a2"), [port(8080)]), slices("web", w.pod("b2"), [port(8080)], suffix="-own")
+    w.apply(service("web", vip, [port(80)]), *other)
+    for headless in (False, True, False):
+        for each in labelled:
+            each["metadata"]["labels"].pop("service.kubernetes.io/headless", None)
+            each["metadata"]["labels"] |= {"service.kubernetes.io/headless": ""} if headless else {}
+        w.apply(*labelled)
+        for who in w.pod("a1", "b1"):
+            for family in FAMILIES:
+                w.reaches(who, vip[family], 80, ["a2"] if headless else ["a2", "b2"])
+
+
 @suite.scenario("the labels that hand a Service to another proxy, or call it headless, take it down and up")
 def labels(w):
     vip = w.vip()

@@ -146,7 +146,7 @@ def selected(w):
                 pass  # gone already
 
 
-@suite.scenario("with localhost selected a process of the node reaches every endpoint by 127.0.0.1 and ::1, TCP and UDP",
+@suite.scenario("with localhost selected a process of the node reaches all endpoints by 127.0.0.1 and ::1, TCP and UDP",
                 paths=(SOCKETS,))
 def localhost(w):
     plain, sticky = w.node_port(), w.node_port()
