@@ -46,6 +46,19 @@ static __always_inline bool ct_expired(const struct lb_ct *entry, __u8 proto, __
 	return now - entry->last_seen >= (__u64)ct_lifetime_sec(entry, proto) * cfg.hz;
 }
 
+/* Of a flow this node began itself (own_flow.h): no Service has number 0. */
+static __always_inline bool ct_is_own(const struct lb_ct *entry)
+{
+	return !entry->service;
+}
+
+/* Once a second is enough to stay alive. */
+static __always_inline void ct_touch(struct lb_ct *entry, __u64 now)
+{
+	if (now - entry->last_seen >= cfg.hz)
+		entry->last_seen = now;
+}
+
 /* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend;
  * everything else only while the frontend still is that service's and the backend serves; a SYN only as a
  * retransmission of an open handshake. */

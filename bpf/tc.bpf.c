@@ -12,6 +12,7 @@
 #include "gone.h"
 #include "maps.h"
 #include "metrics.h"
+#include "own_flow.h"
 #include "parse.h"
 #include "reject.h"
 #include "xlate_tc.h"
@@ -197,8 +198,11 @@ int tc_egress(struct __sk_buff *skb)
 	struct lb_rewrite rw = {};
 	enum lb_reason why = LB_PASS;
 
-	if (load_packet(skb, &p) && p.l4_kind == LB_L4_PORTS)
+	if (load_packet(skb, &p) && p.l4_kind == LB_L4_PORTS) {
 		why = reply(&p, false, now, &rw);
+		if (why == LB_PASS)
+			note_own_flow(skb, &p, now);
+	}
 	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_EGRESS);
 }
 

@@ -84,6 +84,32 @@ TEST_CASE("on this node's own address a packet without an entry is the host's")
     check_untouched(node.ingress(sent, network().uplink), build(sent));
 }
 
+TEST_CASE("a datagram of the node's own from a frontend's number gets its answer while it is not idle")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Host node;
+    auto web = node.publish({.backends = {local(on.pod)}});
+    node.frontend(on.node_port, on.protocol,
+                  {.inside = web,
+                   .outside = web,
+                   .kind = LB_KIND_NODE_PORT,
+                   .flags = LB_FRONTEND_NODE_ADDRESS,
+                   .pad = 0});
+    auto backend_of = [&](const Packet& sent) { return node.ingress(sent, network().uplink).packet().dst; };
+    auto question = on.request(on.node_port, on.client), answer = on.request(on.client, on.node_port);
+
+    CHECK(backend_of(on.request(on.other_client, on.node_port)) == on.pod);
+    check_untouched(node.egress(question, network().uplink), build(question));
+    check_untouched(node.ingress(answer, network().uplink), build(answer));
+    CHECK(backend_of(on.request(on.other_client, on.node_port)) == on.pod);
+
+    node.pass(std::chrono::seconds{udp_sec});
+    CHECK(backend_of(answer) == on.pod);
+    CHECK(name(node.egress(question, network().uplink).reason) == "pass");
+    CHECK(backend_of(answer) == on.pod); // a client's flow is not taken from it
+}
+
 TEST_CASE("established TCP stays with its backend whatever became of it")
 {
     auto on = GENERATE(from_range(casts(proto_tcp)));

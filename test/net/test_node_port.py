@@ -95,6 +95,23 @@ def own_ports(w):
                 w.reaches(who, w.nodes["n1"].ip[family], 7000, ["n1"], proto, sees={who.ip[family]})
 
 
+@suite.scenario("an answer to what a node sent from the number of a NodePort is the node's, by TCP and UDP")
+def own_source_port(w):
+    number = w.node_port()
+    ports = [port(80, "web", "TCP", number), port(80, "dgram", "UDP", number)]
+    w.apply(service("web", w.vip(), ports, kind="NodePort"),
+            *slices("web", w.pod("a2"), [port(8080, "web", "TCP"), port(8080, "dgram", "UDP")]))
+    w.client.serve("9000/tcp", "9000/udp")
+    node = w.nodes["n1"]
+    for family in FAMILIES:
+        for proto in ("tcp", "udp"):
+            w.reaches(w.client, node.ip[family], number, ["a2"], proto)
+            for who in (w.client, *w.pod("a1")):
+                target = 9000 if who is w.client else 8080
+                w.reaches(node, who.ip[family], target, [who], proto, count=1, source_port=number)
+            w.reaches(w.client, node.ip[family], number, ["a2"], proto)
+
+
 @suite.scenario("servers in the network of a node are endpoints like others, from inside and outside, by each address")
 def host_endpoints(w):
     vip, lb, external, number = w.vip(), w.lb(), w.external(), w.node_port()
