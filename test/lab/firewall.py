@@ -1,5 +1,6 @@
 """The rules a node has beside naru: masquerade as CNI plugins install it, and a firewall that drops what connection
-tracking calls invalid or what comes in on another device than its answer would leave by. Rules are written once and rendered for nft and for iptables."""
+tracking calls invalid or what comes in on another device than its answer would leave by. Rules are written once and
+rendered for nft and for iptables."""
 
 import subprocess
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def install(netns, tables, shape, pod_cidr):
 
 
 def load(netns, argv, text):
-    done = subprocess.run(["nsenter", f"--net={system.NETNS / netns}", *argv], input=text, capture_output=True, text=True)
+    done = subprocess.run(["nsenter", f"--net={system.NETNS / netns}", *argv], input=text, capture_output=True,
+                          text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{argv[0]} in {netns}: {done.stderr.strip()}\n{text}")

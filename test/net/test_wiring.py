@@ -2,6 +2,7 @@
 
 `test_wiring.py [NAME...]` plays the wirings of these names, and all without any."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from lab import lab as labs  # noqa: E402
 from lab.agent import binaries  # noqa: E402
 from lab.check import PACKETS, PATHS, SKIP, SOCKETS, indent  # noqa: E402
 from lab.host_state import changes, host_state  # noqa: E402
-from lab.matrix import CALLERS, PROTOCOLS, Frontends, Matrix, Plain  # noqa: E402
+from lab.matrix import CALLERS, Frontends, Matrix, Plain  # noqa: E402
 from lab.plan import FABRIC_GATEWAY  # noqa: E402
 from lab.probes import side_by_side  # noqa: E402
 from lab.system import Missing, ip  # noqa: E402
@@ -43,7 +44,7 @@ APART = {(one, other) for node, pods in PODS.items() for pod in pods for one, ot
 def plain_traffic(lab, wiring):
     """Without naru: what this wiring can do, and that its rules are in force."""
     plain = Plain(lab)
-    cut = {pair for pair in plain.cut([*CALLERS, *PODS], [*lab.pods, *lab.nodes])}
+    cut = plain.cut([*CALLERS, *PODS], [*lab.pods, *lab.nodes])
     wanted = {(who, target) for who, target in APART if who in (*CALLERS, *PODS)} if wiring.pods == "macvlan" else set()
     assert cut == wanted, f"cut without naru: {sorted(cut)}, wanted {sorted(wanted)}"
     for family in FAMILIES:
@@ -67,9 +68,12 @@ def serve(lab):
 def settle(w, made):
     """Until both agents serve what was written last."""
     last = f"[{made.itself['b1'].lb[6]}]:80"
+
+    def missing(agent):
+        return "" if any(row["frontend"] == last for row in agent.table("services")) else "not yet"
+
     for name, agent in w.lab.agents.items():
-        w.holds(lambda agent=agent: "" if any(row["frontend"] == last for row in agent.table("services")) else "not yet",
-                f"{name} serves {last}")
+        w.holds(lambda agent=agent: missing(agent), f"{name} serves {last}")
 
 
 def forget_neighbours(lab):
@@ -110,28 +114,27 @@ def path(w, wiring, plain, made, socket_lb):
     wrong += side_by_side(bulk, lambda probe: probe.transfer(payload[6 if ":" in probe.address else 4]))
     if w.sockets or wiring.pods != "macvlan":
         wrong += forgetful(w, plain, made)
-    what = f"{wiring.name}: {len(probes)} probes and {len(bulk)} transfers ({PATHS[socket_lb]})"
-    print(f"{'FAIL' if wrong else 'ok'}    {what}, {time.monotonic() - started:.1f} s", flush=True)
-    for each in wrong:
-        print(indent(each), flush=True)
+    report(f"{len(probes)} probes and {len(bulk)} transfers by {wiring.name} ({PATHS[socket_lb]}), "
+           f"{time.monotonic() - started:.1f} s", wrong)
     return len(wrong)
 
 
 def untouched(lab, before, when):
-    told = [f"{name}: {line}" for name, node in lab.nodes.items() for line in changes(before[name], host_state(node.netns))]
-    print(f"{'FAIL' if told else 'ok'}    {when}, nothing of the nodes' own is changed", flush=True)
-    for each in told:
-        print(indent(each), flush=True)
-    return len(told)
+    wrong = [f"{name}: {line}" for name, node in lab.nodes.items()
+             for line in changes(before[name], host_state(node.netns))]
+    report(f"{when}, nothing of the nodes' own is changed", wrong)
+    return len(wrong)
+
+
+def report(what, wrong):
+    print("\n".join([f"{'FAIL' if wrong else 'ok'}    {what}", *map(indent, wrong)]), flush=True)
 
 
 def play(wiring):
-    started = time.monotonic()
     with WiredLab(labs.own_id(f"wiring-{wiring.name}"), PODS, wiring) as lab:
         serve(lab)
         plain = plain_traffic(lab, wiring)
         before = {name: host_state(node.netns) for name, node in lab.nodes.items()}
-        print(f"lab {time.monotonic() - started:.1f} s")
         w = World(lab, SOCKETS, binaries())
         made = Frontends(w)
         failed = sum(path(w, wiring, plain, made, socket_lb) for socket_lb in (SOCKETS, PACKETS))
@@ -139,27 +142,29 @@ def play(wiring):
         for agent in lab.agents.values():
             agent.process.terminate()
             agent.process.wait(10)
-            agent.run("--cleanup")
+            done = agent.run("--cleanup")
+            assert done.returncode == 0, f"--cleanup ended with {done.returncode}: {done.stderr}"
         failed += untouched(lab, before, "after --cleanup")
-    print(f"total {time.monotonic() - started:.1f} s")
     return failed
 
 
 def main():
-    names = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    names = sys.argv[1:] or [wiring.name for wiring in WIRINGS]
+    unknown = set(names) - {wiring.name for wiring in WIRINGS}
+    if unknown:
+        sys.exit(f"no wiring is called {' or '.join(sorted(unknown))}")
     labs.sweep()
     played, failed = 0, 0
     for wiring in WIRINGS:
-        if names and wiring.name not in names:
+        if wiring.name not in names:
             continue
         try:
             failed += play(wiring)
             played += 1
         except Missing as why:
             print(f"skipped: {wiring.name}: {why}")
-    if failed:
-        sys.exit(1)
-    sys.exit(0 if played else SKIP)
+    sys.exit(1 if failed else 0 if played else SKIP)
 
 
 if __name__ == "__main__":
