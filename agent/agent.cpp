@@ -16,6 +16,7 @@
 #include "datapath/datapath.hpp"
 #include "datapath/jiffies.hpp"
 #include "datapath/kernel.hpp"
+#include "datapath/shadowed.hpp"
 #include "datapath/sweep.hpp"
 #include "datapath/udp_gone.hpp"
 #include "logging.hpp"
@@ -97,6 +98,7 @@ private:
     void tell(const SyncReport& report);
     void tell_cluster(const SyncReport& report);
     void tell_sockets();
+    void show_shadowed();
     void sweep_flows();
     void audit();
     Health health() const
@@ -130,6 +132,7 @@ private:
     Maps maps_;
     Kernel kernel_;
     UdpGone udp_gone_;
+    Shadowed shadowed_{maps_};
     std::optional<Manifests> manifests_;
     Attachments attachments_;
     Sync sync_;
@@ -141,6 +144,7 @@ private:
     SweepResult last_sweep_;
     std::string told_sweep_;
     std::string told_sockets_;
+    std::string told_shadowed_;
     bool listed_ = false; ///< every source has told all it knows, once
     bool manifests_changed_ = false;
     bool network_changed_ = false;
@@ -340,6 +344,7 @@ void Agent::step()
     tell(report);
     tell(service_health_.follow(report.health_ports, sync_.view()));
     tell_sockets();
+    show_shadowed();
     last_sync_ = std::chrono::system_clock::now();
     if (!told_ready_ && health().not_ready.empty()) {
         told_ready_ = true;
@@ -401,6 +406,18 @@ void Agent::tell_sockets()
     if (!failure.empty() && failure != told_sockets_)
         log(Level::warning, failure + "; connected UDP sockets may wait for backends that have gone");
     told_sockets_ = failure;
+}
+
+/// Not before the first sync: until then the map shows what an earlier run knew.
+void Agent::show_shadowed()
+{
+    if (!sync_.synced())
+        return;
+    const auto shown = shadowed_.follow(sync_.claims());
+    const auto failure = shown ? std::string{} : shown.error().message();
+    if (!failure.empty() && failure != told_shadowed_)
+        log(Level::warning, failure + "; naructl does not show every Service that waits for a frontend");
+    told_shadowed_ = failure;
 }
 
 /// Flows are judged by tables that are complete only after the first sync.

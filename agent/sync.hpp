@@ -71,6 +71,7 @@ public:
     bool has_node() const { return store_.node().has_value(); }
     const NodeView& view() const { return view_; }
     const HealthChecks& health_checks() const { return planner_.health_checks(); }
+    const Claims& claims() const { return planner_.claims(); }
     const SyncStats& stats() const { return stats_; }
     /// Since when a change of this family fails for another reason than a refusal, such as lack of
     /// room; nullopt: none does.

@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <lb/abi.h>
+#include <lb/shadowed.h>
 
 /* ---- desired state: full means that the agent refuses the new object whole ---- */
 
@@ -75,6 +76,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lb_service_name);
 } lb_names SEC(".maps");
+
+/* Services that want a frontend which another one owns. No program reads it: for naructl. Full: who comes last is not
+ * shown. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_SHADOWED_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lb_shadowed_key);
+	__type(value, struct lb_shadowed);
+} lb_shadowed SEC(".maps");
 
 /* Former backends of UDP Services, for sockets that are still connected to them. Full: the one that left first makes
  * room, and sockets that are still connected to it hear nothing. */

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lb/abi.h"
+#include "lb/shadowed.h"
 #include "object_info.hpp"
 
 namespace naru {
@@ -39,6 +40,8 @@ constexpr std::array expected_maps{
     Expected{"lb_sock_udp", &Maps::sock_udp, BPF_MAP_TYPE_LRU_HASH, sizeof(lb_sock_udp_key),
              sizeof(lb_sock_udp)},
     Expected{"lb_udp_gone", &Maps::udp_gone, BPF_MAP_TYPE_HASH, sizeof(lb_udp_gone_key), sizeof(lb_udp_gone),
+             true},
+    Expected{"lb_shadowed", &Maps::shadowed, BPF_MAP_TYPE_HASH, sizeof(lb_shadowed_key), sizeof(lb_shadowed),
              true},
     Expected{"lb_metrics", &Maps::metrics, BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(lb_counter)},
 };

@@ -4,6 +4,7 @@
 
 #include "lb/abi.h"
 #include "lb/reason.h"
+#include "lb/shadowed.h"
 
 namespace {
 
@@ -30,6 +31,8 @@ static_assert(fixed<lb_sock_udp_key, 32>);
 static_assert(fixed<lb_sock_udp, 40>);
 static_assert(fixed<lb_udp_gone_key, 24>);
 static_assert(fixed<lb_udp_gone, 8>);
+static_assert(fixed<lb_shadowed_key, 32>);
+static_assert(fixed<lb_shadowed, 136>);
 static_assert(fixed<lb_counter, 16>);
 static_assert(fixed<lb_bucket, 16>);
 static_assert(std::has_unique_object_representations_v<lb_config>);

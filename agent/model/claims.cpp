@@ -109,6 +109,20 @@ std::size_t Claims::contenders(const FrontendKey& key) const
     return contest == by_key_.end() ? 0 : contest->second.size();
 }
 
+std::vector<Shadow> Claims::shadows() const
+{
+    std::vector<Shadow> all;
+    for (const auto& key : contested_) {
+        std::uint32_t rank = 0;
+        for (const Claim* claim : by_key_.at(key)) {
+            if (rank > 0)
+                all.push_back({key, rank, claim->owner, claim->row.kind});
+            ++rank;
+        }
+    }
+    return all;
+}
+
 const std::map<FrontendKey, Claim>& Claims::claims_of(const ObjectKey& owner) const
 {
     static const std::map<FrontendKey, Claim> none;
@@ -127,7 +141,10 @@ void Claims::link(const FrontendKey& key, const Claim& claim)
 {
     auto& contest = by_key_[key];
     contest.insert(&claim);
-    conflicts_ += contest.size() == 2;
+    if (contest.size() > 1) {
+        contested_.insert(key);
+        ++contest_changes_;
+    }
     auto [at, added] = uses_.try_emplace(key.address);
     if (added)
         used_.add(key.address);
@@ -140,8 +157,11 @@ void Claims::link(const FrontendKey& key, const Claim& claim)
 void Claims::unlink(const FrontendKey& key, const Claim& claim)
 {
     auto contest = by_key_.find(key);
+    if (contest->second.size() > 1)
+        ++contest_changes_;
     contest->second.erase(&claim);
-    conflicts_ -= contest->second.size() == 1;
+    if (contest->second.size() == 1)
+        contested_.erase(key);
     if (contest->second.empty())
         by_key_.erase(contest);
     auto use = uses_.find(key.address);

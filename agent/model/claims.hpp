@@ -18,6 +18,16 @@ struct FrontendChange {
     std::optional<FrontendRow> row;
 };
 
+/// A claim that waits for its frontend because somebody else's comes first.
+struct Shadow {
+    FrontendKey key;
+    std::uint32_t rank = 0; ///< 1: the next owner
+    ObjectKey owner;
+    lb_frontend_kind kind{};
+
+    friend bool operator==(const Shadow&, const Shadow&) = default;
+};
+
 class Claims {
 public:
     Claims() = default;
@@ -50,7 +60,12 @@ public:
     /// What `owner` claims, won or not.
     const std::map<FrontendKey, Claim>& claims_of(const ObjectKey& owner) const;
 
-    std::size_t conflicts() const { return conflicts_; } ///< keys wanted by more than one owner
+    std::size_t conflicts() const { return contested_.size(); } ///< keys wanted by more than one owner
+
+    /// All claims that wait, by frontend and rank. They may differ from an earlier answer only when
+    /// contest_changes() does.
+    std::vector<Shadow> shadows() const;
+    std::uint64_t contest_changes() const { return contest_changes_; }
 
 private:
     struct Precedes {
@@ -90,7 +105,8 @@ private:
     std::unordered_map<Address, Use, AddressHash> uses_;
     AddressFilter used_; ///< the keys of uses_
     std::set<SocketAddress> reserved_;
-    std::size_t conflicts_ = 0;
+    std::set<FrontendKey> contested_; ///< the keys of by_key_ with more than one claim
+    std::uint64_t contest_changes_ = 0;
 };
 
 } // namespace naru

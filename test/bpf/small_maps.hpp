@@ -13,6 +13,7 @@
 
 #include "datapath/maps.hpp"
 #include "lb/abi.h"
+#include "lb/shadowed.h"
 
 namespace naru::test {
 
@@ -23,6 +24,7 @@ struct Sizes {
     std::uint32_t ranges = 16;
     std::uint32_t flows = 1024;
     std::uint32_t udp_gone = 16;
+    std::uint32_t shadowed = 4;
 };
 
 inline UniqueFd make_map(bpf_map_type type, const char* name, std::size_t key, std::size_t value,
@@ -60,6 +62,8 @@ inline Maps small_maps(const Sizes& sizes = {})
         make_map(lru, "lb_sock_udp", sizeof(lb_sock_udp_key), sizeof(lb_sock_udp), sizes.flows, 0);
     maps.udp_gone = make_map(hash, "lb_udp_gone", sizeof(lb_udp_gone_key), sizeof(lb_udp_gone),
                              sizes.udp_gone, BPF_F_NO_PREALLOC);
+    maps.shadowed = make_map(hash, "lb_shadowed", sizeof(lb_shadowed_key), sizeof(lb_shadowed),
+                             sizes.shadowed, BPF_F_NO_PREALLOC);
     maps.metrics = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "lb_metrics", 4, sizeof(lb_counter),
                             LB_HOOK_COUNT * LB_METRIC_STRIDE, 0);
     return maps;
@@ -74,7 +78,7 @@ inline Maps again(const Maps& maps)
     copy.arena_bytes = maps.arena_bytes;
     for (auto member : {&Maps::frontends, &Maps::services, &Maps::arena, &Maps::ranges, &Maps::devices,
                         &Maps::node, &Maps::names, &Maps::ct_tcp, &Maps::ct_any, &Maps::snat, &Maps::affinity,
-                        &Maps::sock, &Maps::sock_udp, &Maps::udp_gone, &Maps::metrics})
+                        &Maps::sock, &Maps::sock_udp, &Maps::udp_gone, &Maps::shadowed, &Maps::metrics})
         copy.*member = again(maps.*member);
     return copy;
 }

@@ -141,6 +141,12 @@ def external_ips(w):
         w.untouched(who, external[6], 80)
 
 
+def waiting(agent):
+    """Address -> Services that want what another one owns there."""
+    return {row["frontend"].rpartition(":")[0].strip("[]"): row["shadowed"]
+            for row in agent.table("services") if row["shadowed"] and row["name"] == "older"}
+
+
 @suite.scenario("of two Services that claim one address and port the older has it, and the younger when it goes")
 def contested(w):
     lb = w.lb()
@@ -152,9 +158,13 @@ def contested(w):
     for family in FAMILIES:
         w.reaches(w.client, lb[family], 80, ["b2"])
     w.logged("n1", "test/younger", lb[4])
+    for agent in w.lab.agents.values():  # one address after the other may be settled
+        w.holds(lambda: "" if waiting(agent) == {lb[4]: ["test/younger"], lb[6]: ["test/younger"]} else
+                str(waiting(agent)), f"naructl on {agent.place.name} shows who waits")
     w.remove(*older)
     for family in FAMILIES:
         w.reaches(w.client, lb[family], 80, ["a2"])
+    w.holds(lambda: str(waiting(w.lab.agents["n1"]) or ""), "nobody waits any more")
     w.apply(*older)
     w.reaches(w.client, lb[4], 80, ["b2"])
     w.remove(*younger)
@@ -179,13 +189,26 @@ def source_ranges(w):
                 else:
                     w.fails(who, lb[family], 80, {"timeout", "EHOSTUNREACH"})
 
+    flows = []
+
+    def open_flows(who):
+        for family in FAMILIES:
+            flows.append((who, who.open(lb[family], 80)))
+            assert flows[-1][1].say().pod in PODS, who.name
+
     admit(f" {inside.ip[4]}/32 ", f"{inside.ip[6]}/128")
     only(inside)
-    admit(f"{outside.ip[4]}/32", f"{outside.ip[6]}/128")
-    only(outside)
+    open_flows(inside)
     admit("172.18.0.96/28", "fd00:172:18::100/120")
     only(w.client)
+    open_flows(w.client)
     w.reaches(w.client, w.nodes["n1"].ip[4], number, PODS)
+    admit(f"{outside.ip[4]}/32", f"{outside.ip[6]}/128")
+    only(outside)
+    for who, flow in flows:  # they began while they were admitted
+        answer = flow.say("still there")
+        assert answer.pod in PODS, f"{who.name}: {answer}"
+        flow.close()
     admit()
     only(inside, outside, w.client)
 

@@ -9,6 +9,7 @@
 #include "datapath/jiffies.hpp"
 #include "datapath/probe.hpp"
 #include "dump.hpp"
+#include "lb/shadowed.h"
 #include "verbs.hpp"
 
 namespace naru::ctl {
@@ -120,6 +121,8 @@ Result<> add_all_uses(Status& out, const Maps& maps)
     add(maps.sock_udp, "lb_sock_udp", pair<lb_sock_udp_key, lb_sock_udp>{});
     if (maps.udp_gone)
         add(maps.udp_gone, "lb_udp_gone", pair<lb_udp_gone_key, lb_udp_gone>{});
+    if (maps.shadowed)
+        add(maps.shadowed, "lb_shadowed", pair<lb_shadowed_key, lb_shadowed>{});
     return done;
 }
 

@@ -210,6 +210,8 @@ Table explain(const Snapshot& tables, const Flow& flow, const Remembered& rememb
         return std::move(story).end({unserved(tables, flow, story)});
     }
     story.tell("frontend", frontend_text(tables, flow, *frontend));
+    for (const auto& service : tables.waiting_for(frontend_of(flow)))
+        story.tell("shadowed", service + " wants it too, and waits until the owner goes");
     if (remembered.entry)
         tell_entry(flow, *remembered.entry, clock, story);
     if (frontend->flags & LB_FRONTEND_TOMBSTONE) {

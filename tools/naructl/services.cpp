@@ -24,7 +24,8 @@ std::uint64_t ranges_of(const Snapshot& tables, std::uint32_t service)
     return static_cast<std::uint64_t>(std::ranges::count(tables.ranges, service, &lb_range_key::service));
 }
 
-std::vector<std::string> flags_of(const Snapshot& tables, const lb_frontend& frontend)
+std::vector<std::string> flags_of(const Snapshot& tables, const lb_frontend_key& key,
+                                  const lb_frontend& frontend)
 {
     std::vector<std::string> flags;
     const auto* block = tables.block(governing(frontend));
@@ -40,6 +41,8 @@ std::vector<std::string> flags_of(const Snapshot& tables, const lb_frontend& fro
         flags.emplace_back("node-address");
     if (frontend.flags & LB_FRONTEND_TOMBSTONE)
         flags.emplace_back("tombstone");
+    if (auto waiting = tables.waiting_for(key).size())
+        flags.push_back(fmt::format("shadows={}", waiting));
     return flags;
 }
 
@@ -96,7 +99,8 @@ std::vector<Column> columns()
             {"", "total"},
             {"INSIDE", "inside", true},
             {"OUTSIDE", "outside", true},
-            {"FLAGS", "flags"}};
+            {"FLAGS", "flags"},
+            {"SHADOWED", "shadowed", true}};
 }
 
 Row row_of(const Snapshot& tables, const lb_frontend_key& key, const lb_frontend& frontend)
@@ -117,7 +121,8 @@ Row row_of(const Snapshot& tables, const lb_frontend_key& key, const lb_frontend
              of_name(&ServiceName::port_name), name ? Value{type_word(name->type)} : Value{},
              name ? Value{policy(frontend, *name)} : Value{}, block ? Value{summary(*block, name)} : Value{},
              block ? chosen_backends(*block) : std::vector<std::string>{}, count.chosen, count.total,
-             number(frontend.inside), number(frontend.outside), flags_of(tables, frontend)},
+             number(frontend.inside), number(frontend.outside), flags_of(tables, key, frontend),
+             tables.waiting_for(key)},
             wildcard || (frontend.flags & LB_FRONTEND_TOMBSTONE) != 0};
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "dump.hpp"
+#include "lb/shadowed.h"
 #include "pins.hpp"
 #include "words.hpp"
 
@@ -14,6 +15,11 @@ namespace naru::ctl {
 namespace {
 
 using Records = std::map<std::uint32_t, lb_service>;
+
+std::pair<SocketAddress, std::uint8_t> place_of(const lb_frontend_key& key)
+{
+    return {{Address::from(key.addr), Port::from(key.port)}, key.proto};
+}
 
 lb_service record_of(int services, std::uint32_t number)
 {
@@ -81,6 +87,18 @@ Result<std::vector<std::pair<Key, Value>>> rows(int map, std::string_view name, 
     return std::move(read->rows);
 }
 
+Result<> read_waiting(const Maps& maps, Snapshot& out)
+{
+    if (!maps.shadowed) // an earlier agent's pins
+        return {};
+    auto read = rows<lb_shadowed_key, lb_shadowed>(maps.shadowed.get(), "lb_shadowed", out);
+    if (!read)
+        return std::unexpected{std::move(read.error())};
+    for (const auto& [key, row] : *read)
+        out.waiting[place_of(key.frontend)][key.rank] = fixed(row.ns) + '/' + fixed(row.name);
+    return {};
+}
+
 } // namespace
 
 std::string ServiceName::text() const
@@ -113,6 +131,15 @@ const Block* Snapshot::block(std::uint32_t service) const
     return view && view->block ? &*view->block : nullptr;
 }
 
+std::vector<std::string> Snapshot::waiting_for(const lb_frontend_key& frontend) const
+{
+    std::vector<std::string> found;
+    if (auto at = waiting.find(place_of(frontend)); at != waiting.end())
+        for (const auto& [_, service] : at->second)
+            found.push_back(service);
+    return found;
+}
+
 Result<Snapshot> read_snapshot(const Maps& maps)
 {
     Snapshot out;
@@ -125,6 +152,9 @@ Result<Snapshot> read_snapshot(const Maps& maps)
     auto ranges = rows<lb_range_key, std::uint32_t>(maps.ranges.get(), "lb_ranges", out);
     if (!ranges)
         return std::unexpected{std::move(ranges.error())};
+
+    if (auto read = read_waiting(maps, out); !read)
+        return std::unexpected{std::move(read.error())};
 
     for (const auto& [number, raw] : *names)
         out.services[number].name = ServiceName::from(raw);

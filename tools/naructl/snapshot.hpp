@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datapath/maps.hpp"
+#include "model/address.hpp"
 #include "model/layout.hpp"
 
 namespace naru::ctl {
@@ -32,12 +33,16 @@ struct Snapshot {
     std::map<std::uint32_t, ServiceView> services; ///< every number that has a name or a frontend
     std::vector<std::pair<lb_frontend_key, lb_frontend>> frontends;
     std::vector<lb_range_key> ranges;
+    /// Services that want what another one owns, as "shop/web": by address, port and protocol, and by rank.
+    std::map<std::pair<SocketAddress, std::uint8_t>, std::map<std::uint32_t, std::string>> waiting;
     std::vector<std::string> remarks; ///< what did not fit together
 
     /// "shop/web:http", "#12" for a number without a name, "" for 0.
     std::string label(std::uint32_t service) const;
     const ServiceView* find(std::uint32_t service) const;
     const Block* block(std::uint32_t service) const;
+    /// Who waits for this frontend, the next owner first.
+    std::vector<std::string> waiting_for(const lb_frontend_key& frontend) const;
 };
 
 /// Records are read again after their blocks, and blocks whose record changed meanwhile as well, a few times.

@@ -26,8 +26,8 @@ TEST_CASE("a frontend is one line with its Service, policy and usable backends")
 TEST_CASE("a document has every row, with addresses as text and numbers as numbers")
 {
     CHECK(render(ctl::services(shop(), {}), Format::json, true) == R"([
-  {"id": null, "frontend": "10.96.0.1:*", "protocol": null, "kind": "address", "namespace": null, "name": null, "port_name": null, "type": null, "policy": null, "backends": [], "usable": 0, "total": 0, "inside": null, "outside": null, "flags": []},
-  {"id": 1, "frontend": "10.96.0.1:80", "protocol": "TCP", "kind": "ClusterIP", "namespace": "shop", "name": "web", "port_name": "http", "type": "ClusterIP", "policy": "itp=Cluster", "backends": ["10.1.0.1:8080", "10.1.0.2:8080"], "usable": 2, "total": 2, "inside": 1, "outside": 1, "flags": []}
+  {"id": null, "frontend": "10.96.0.1:*", "protocol": null, "kind": "address", "namespace": null, "name": null, "port_name": null, "type": null, "policy": null, "backends": [], "usable": 0, "total": 0, "inside": null, "outside": null, "flags": [], "shadowed": []},
+  {"id": 1, "frontend": "10.96.0.1:80", "protocol": "TCP", "kind": "ClusterIP", "namespace": "shop", "name": "web", "port_name": "http", "type": "ClusterIP", "policy": "itp=Cluster", "backends": ["10.1.0.1:8080", "10.1.0.2:8080"], "usable": 2, "total": 2, "inside": 1, "outside": 1, "flags": [], "shadowed": []}
 ]
 )");
 }
@@ -47,6 +47,18 @@ TEST_CASE("outside addresses are judged by the set and the policy of clients fro
                      to_raw(2, cidr("10.0.0.0/8"))};
     CHECK(table(tables) == "2  192.0.2.10:80/TCP  LoadBalancer  shop/web:http  etp=Local  1 local, 2 total  "
                            "affinity=10800s,ranges=2\n");
+}
+
+TEST_CASE("a frontend shows its owner, and the Services that wait for it in their order")
+{
+    auto tables = shop();
+    tables.waiting[{at("10.96.0.1:80"), 6}] = {{2, "shop/youngest"}, {1, "other/younger"}};
+    tables.waiting[{at("10.96.0.1:80"), 17}] = {{1, "shop/of-another-protocol"}};
+    CHECK(table(tables).contains("shop/web:http  itp=Cluster  2 of 2 usable  shadows=2\n"));
+    auto wide = render(ctl::services(tables, {}), Format::wide, false);
+    CHECK(wide.contains("shadows=2  other/younger,shop/youngest\n"));
+    auto document = render(ctl::services(tables, {}), Format::json, false);
+    CHECK(document.contains(R"("flags": ["shadows=2"], "shadowed": ["other/younger", "shop/youngest"]})"));
 }
 
 TEST_CASE("deleted ports and addresses without port show in wide tables only")
