@@ -46,6 +46,7 @@ public:
     int fd() const { return fd_.get(); }
     void bind(const SocketAddress& at) { REQUIRE(call(::bind, at) == 0); }
     void connect(const SocketAddress& at) { REQUIRE(call(::connect, at) == 0); }
+    bool try_to_connect(const SocketAddress& at) { return call(::connect, at) == 0; }
 
     /// 0, or the error.
     int send(const SocketAddress* to = nullptr)

@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 
 #include "datapath/kernel.hpp"
+#include "model/diff.hpp"
+#include "model/plan.hpp"
 #include "small_maps.hpp"
 
 using namespace naru;
@@ -414,6 +416,32 @@ TEST_CASE("source ranges that do not fit refuse the service before anything is w
     other.source_ranges = {*Cidr::parse("10.0.0.0/8")};
     node.put(id("other"), other);
     CHECK(keys<lb_range_key>(node.maps.ranges).size() == 3);
+}
+
+TEST_CASE("source ranges are there before their frontend and gone only after it", "[kernel]")
+{
+    Agent node;
+    auto web = row({backend("10.0.0.1")});
+    web.source_ranges = {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("172.16.0.0/12")};
+    auto guarded = to(id("web"));
+    guarded.ranges = true;
+    std::map<FrontendKey, FrontendRow> rows{{udp("203.0.113.5"), guarded}}; // leaves no tombstone
+    Tables wanted{.services = {{id("web"), web}}, .frontends = rows};
+    auto ranges = [&] { return keys<lb_range_key>(node.maps.ranges).size(); };
+    auto frontends = [&] { return keys<lb_frontend_key>(node.maps.frontends).size(); };
+    std::vector<std::pair<std::size_t, std::size_t>> seen; // ranges and frontends after each change
+    auto watched = [&](const std::vector<Change>& changes) {
+        auto failed = carry_out(changes, node.installed(), one_by_one([&](const Change& change) {
+                                    auto done = node.kernel().apply(change);
+                                    seen.emplace_back(ranges(), frontends());
+                                    return done;
+                                }));
+        CHECK(failed.empty());
+        return std::exchange(seen, {});
+    };
+    using Steps = decltype(seen);
+    CHECK(watched(diff({}, wanted)) == Steps{{2, 0}, {2, 1}});
+    CHECK(watched(diff(wanted, {})) == Steps{{2, 0}, {0, 0}});
 }
 
 TEST_CASE("changed source ranges leave exactly the new ones in force", "[kernel]")

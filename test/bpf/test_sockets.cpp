@@ -1,7 +1,11 @@
 // What real UDP sockets see of the socket programs while Services change.
 #include "socket_node.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
+#include <set>
+#include <thread>
 
 #include "datapath/jiffies.hpp"
 #include "datapath/sweep.hpp"
@@ -128,6 +132,53 @@ TEST_CASE("a UDP socket that is connected again is known by what it dialled last
           "first as " + first.text()); // past the frontends: the backend is called by its own name
     CHECK(keys<std::uint64_t>(maps.sock).empty());
     CHECK(dial(on.vip(1)) == "first as " + on.vip(1).text());
+}
+
+TEST_CASE("session affinity knows sockets by their network namespace, whatever address they have",
+          "[sockets]")
+{
+    auto on = GENERATE(from_range(udp_cases()));
+    CAPTURE(on.what);
+    SocketNode node;
+    auto maps = node.maps();
+    for (const auto& key : keys<lb_affinity_key>(maps.affinity))
+        REQUIRE(bpf_map_delete_elem(maps.affinity.get(), &key) == 0);
+    std::vector<SocketAddress> all;
+    for (int i = 1; i <= 4; ++i)
+        all.push_back(node.serve("b" + std::to_string(i), on.backend(i)));
+    auto row = udp_row(all);
+    row.affinity_timeout_sec = 600;
+    REQUIRE(node.kernel().apply(PutService{udp_service("dns", on.family), row}));
+    REQUIRE(node.kernel().apply(PutFrontend{on.key(), udp_frontend(udp_service("dns", on.family))}));
+    auto vip = on.vip();
+
+    std::set<std::string> reached;
+    for (int i = 0; i < 8; ++i) {
+        auto own = node.serve("itself", on.backend(20 + i, 9000)); // an address of this namespace
+        Udp connected{on.socket_of_v6}, free{on.socket_of_v6};
+        connected.bind({own.address, {}});
+        connected.connect(vip);
+        reached.insert(node.ask(connected));
+        free.bind({own.address, {}});
+        reached.insert(node.ask(free, &vip));
+    }
+    CHECK(reached.size() == 1);
+    CHECK(keys<lb_affinity_key>(maps.affinity).size() == 1);
+
+    constexpr int namespaces = 12;
+    for (int i = 0; i < namespaces; ++i)
+        std::thread{[&] {
+            if (::unshare(CLONE_NEWNET) == 0)
+                Udp{on.socket_of_v6}.try_to_connect(vip); // has no route there: the pick is what counts
+        }}.join();
+    std::set<std::uint16_t> positions;
+    auto entries = keys<lb_affinity_key>(maps.affinity);
+    CHECK(entries.size() == namespaces + 1);
+    for (const auto& key : entries) {
+        CHECK(int{key.by_cookie} == 1);
+        positions.insert(read<lb_affinity>(maps.affinity, key).value().position);
+    }
+    CHECK(positions.size() > 1);
 }
 
 TEST_CASE("what a connected UDP socket was told is forgotten with it", "[sockets]")
