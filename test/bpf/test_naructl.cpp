@@ -39,7 +39,7 @@ constexpr std::array map_names{
     std::pair{"lb_ct_any", &Maps::ct_any},       std::pair{"lb_snat", &Maps::snat},
     std::pair{"lb_affinity", &Maps::affinity},   std::pair{"lb_sock", &Maps::sock},
     std::pair{"lb_sock_udp", &Maps::sock_udp},   std::pair{"lb_udp_gone", &Maps::udp_gone},
-    std::pair{"lb_metrics", &Maps::metrics},
+    std::pair{"lb_shadowed", &Maps::shadowed},   std::pair{"lb_metrics", &Maps::metrics},
 };
 
 /// shop/web:http with two backends on 10.96.0.1:80, sticky for a minute, written as the agent writes it.
@@ -389,10 +389,16 @@ TEST_CASE("the program answers every verb from the pins alone and ends with 0")
     CHECK(status.contains("lb_frontends     1 of 64"));
     CHECK(status.contains("lb_udp_gone"));
 
-    REQUIRE(fs::remove(shop.path() / "v1/maps/lb_udp_gone")); // as an agent made them that did not know it yet
-    auto older = run({"status", pins});
-    CHECK(older.exit_code == 0);
-    CHECK_FALSE(older.out.contains("lb_udp_gone"));
+    CHECK(status.contains("lb_shadowed"));
+
+    for (const auto* newer :
+         {"lb_udp_gone", "lb_shadowed"}) { // as an agent made them that did not know these yet
+        REQUIRE(fs::remove(shop.path() / "v1/maps" / newer));
+        auto older = run({"status", pins});
+        CHECK(older.exit_code == 0);
+        CHECK_FALSE(older.out.contains(newer));
+        CHECK(run({"services", pins}).exit_code == 0);
+    }
 }
 
 TEST_CASE("the exit code tells what went wrong, in one line")

@@ -114,6 +114,40 @@ TEST_CASE("an address that becomes the node's loses its wildcard, and gets it ba
           "+192.0.2.9:80/TCP=web +192.0.2.9:*");
 }
 
+TEST_CASE("who waits for a frontend is known in the order in which they would own it", "[claims]")
+{
+    Board board;
+    const auto& all = board.claims_of_all;
+    auto waiting = [&] {
+        std::string out;
+        for (const auto& shadow : all.shadows())
+            out += shadow.key.text() + " " + std::to_string(shadow.rank) + " " +
+                   std::string{shadow.owner.name} + "\n";
+        return out;
+    };
+    board.replace("young", claims("young", 3, {{"1.2.3.4:80/TCP"}, {"1.2.3.4:81/TCP"}}));
+    CHECK(waiting().empty());
+    CHECK(all.contest_changes() == 0);
+    board.replace("old", claims("old", 1, {{"1.2.3.4:80/TCP"}}));
+    board.replace("middle", claims("middle", 2, {{"1.2.3.4:80/TCP"}, {"1.2.3.4:81/TCP"}}));
+    CHECK(waiting() == "1.2.3.4:80/TCP 1 middle\n"
+                       "1.2.3.4:80/TCP 2 young\n"
+                       "1.2.3.4:81/TCP 1 young\n");
+
+    auto changes = all.contest_changes();
+    board.replace("old");
+    CHECK(all.contest_changes() != changes);
+    CHECK(waiting() == "1.2.3.4:80/TCP 1 young\n"
+                       "1.2.3.4:81/TCP 1 young\n");
+    changes = all.contest_changes();
+    board.replace("other", claims("other", 1, {{"5.6.7.8:80/TCP"}}));
+    CHECK(all.contest_changes() == changes);
+    board.replace("middle");
+    CHECK(all.contest_changes() != changes);
+    CHECK(waiting().empty());
+    CHECK(all.conflicts() == 0);
+}
+
 TEST_CASE("the older Service keeps a frontend whoever comes first", "[claims]")
 {
     Board board;
