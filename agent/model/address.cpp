@@ -42,16 +42,24 @@ std::optional<Address> parse_v4(std::string_view text)
 {
     Address address;
     std::ranges::copy(mapped_prefix, address.bytes.begin());
-    for (std::size_t octet = 0; octet < 4; ++octet) {
-        auto dot = text.find('.');
-        if ((dot == std::string_view::npos) != (octet == 3))
+    std::size_t octet = 12;
+    unsigned value = 0;
+    bool any_digit = false;
+    for (char c : text) {
+        if (c == '.' && any_digit && octet < 15) {
+            address.bytes[octet++] = static_cast<std::uint8_t>(value);
+            value = 0;
+            any_digit = false;
+            continue;
+        }
+        value = value * 10 + static_cast<unsigned>(c - '0');
+        if (!is_digit(c) || value > 255)
             return std::nullopt;
-        auto value = parse_number(text.substr(0, dot), 255);
-        if (!value)
-            return std::nullopt;
-        address.bytes[12 + octet] = static_cast<std::uint8_t>(*value);
-        text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
+        any_digit = true;
     }
+    if (!any_digit || octet != 15)
+        return std::nullopt;
+    address.bytes[octet] = static_cast<std::uint8_t>(value);
     return address;
 }
 

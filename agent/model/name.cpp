@@ -31,12 +31,13 @@ std::uint32_t hash_of(std::string_view text)
         std::memcpy(&part, text.data(), std::min(text.size(), sizeof part));
         state = folded_product(part ^ seeds[1], state ^ seeds[2]);
     }
-    return static_cast<std::uint32_t>(state >> 32 ^ state);
+    return static_cast<std::uint32_t>(state >> 32 ^ state) | 1U; // none is 0
 }
 
 } // namespace
 
-/// All words in use: a hash table with linear probing.
+/// All words in use: a hash table with linear probing. It holds the hashes itself, so that a word is looked
+/// at only when it is the one.
 class Words {
 public:
     using Word = Name::Word;
@@ -45,15 +46,18 @@ public:
     {
         const auto hash = hash_of(text);
         auto at = home(hash);
-        for (; table_[at]; at = after(at))
-            if (table_[at]->hash == hash &&
-                std::string_view{table_[at]->text(), table_[at]->length} == text) {
-                ++table_[at]->users;
-                return table_[at];
+        for (; hashes_[at] != 0; at = after(at)) {
+            if (hashes_[at] != hash)
+                continue;
+            auto* word = words_[at];
+            if (std::string_view{word->text(), word->length} == text) {
+                ++word->users;
+                return word;
             }
+        }
         auto* word = make(text, hash);
-        table_[at] = word;
-        if (++count_ > table_.size() / 4 * 3)
+        put(at, hash, word);
+        if (++count_ > hashes_.size() / 4 * 3)
             grow();
         return word;
     }
@@ -61,17 +65,17 @@ public:
     void drop(Word* word)
     {
         auto gap = home(word->hash);
-        while (table_[gap] != word)
+        while (words_[gap] != word)
             gap = after(gap);
         ::operator delete(word);
         --count_;
         // Whatever follows without a gap and could stand nearer to its home moves up.
-        for (auto at = after(gap); table_[at]; at = after(at))
-            if (distance(home(table_[at]->hash), at) >= distance(gap, at)) {
-                table_[gap] = table_[at];
+        for (auto at = after(gap); hashes_[at] != 0; at = after(at))
+            if (distance(home(hashes_[at]), at) >= distance(gap, at)) {
+                put(gap, hashes_[at], words_[at]);
                 gap = at;
             }
-        table_[gap] = nullptr;
+        put(gap, 0, nullptr);
     }
 
 private:
@@ -83,25 +87,39 @@ private:
         return word;
     }
 
+    void put(std::size_t at, std::uint32_t hash, Word* word)
+    {
+        hashes_[at] = hash;
+        words_[at] = word;
+    }
+
     void grow()
     {
-        std::vector<Word*> old(table_.size() * 2);
-        old.swap(table_);
-        for (auto* word : old) {
-            if (!word)
+        std::vector<std::uint32_t> hashes(hashes_.size() * 2);
+        std::vector<Word*> words(hashes.size());
+        hashes.swap(hashes_);
+        words.swap(words_);
+        for (std::size_t i = 0; i < hashes.size(); ++i) {
+            if (hashes[i] == 0)
                 continue;
-            auto at = home(word->hash);
-            while (table_[at])
+            auto at = home(hashes[i]);
+            while (hashes_[at] != 0)
                 at = after(at);
-            table_[at] = word;
+            put(at, hashes[i], words[i]);
         }
     }
 
-    std::size_t home(std::uint32_t hash) const { return hash & (table_.size() - 1); }
-    std::size_t after(std::size_t at) const { return (at + 1) & (table_.size() - 1); }
-    std::size_t distance(std::size_t from, std::size_t to) const { return (to - from) & (table_.size() - 1); }
+    /// Not by the lowest bit, which is the same in all.
+    std::size_t home(std::uint32_t hash) const { return hash >> 1 & (hashes_.size() - 1); }
+    std::size_t after(std::size_t at) const { return (at + 1) & (hashes_.size() - 1); }
+    std::size_t distance(std::size_t from, std::size_t to) const
+    {
+        return (to - from) & (hashes_.size() - 1);
+    }
 
-    std::vector<Word*> table_ = std::vector<Word*>(1024); ///< a power of two of them
+    static constexpr std::size_t at_first = 1024; ///< a power of two, and so are all later sizes
+    std::vector<std::uint32_t> hashes_ = std::vector<std::uint32_t>(at_first); ///< 0: free
+    std::vector<Word*> words_ = std::vector<Word*>(at_first); ///< at the places of their hashes
     std::size_t count_ = 0;
 };
 

@@ -18,15 +18,15 @@ inline constexpr std::string_view taint_autoscaler = "ToBeDeletedByClusterAutosc
 std::string_view kind_of(Resource resource);                  ///< "Service"
 std::optional<Event::Type> event_type(std::string_view text); ///< "ADDED"
 
-/// metadata of any object.
+/// metadata of any object. Its texts are those of the bytes it was read from.
 struct Metadata {
     ObjectKey key;
-    std::string uid;
-    std::string version;
+    std::string_view uid;
+    std::string_view version;
     std::int64_t created_sec = 0;
     bool being_deleted = false;
     bool initial_events_end = false;
-    std::optional<std::string> service_name, proxy_name, zone;
+    std::optional<std::string_view> service_name, proxy_name, zone;
     bool headless = false;
 
     void label(std::string_view name, std::string_view value);

@@ -290,7 +290,7 @@ private:
             if (text(object, "kind") != kind_of(resource))
                 return out;
             auto decoded = read_object(object, resource);
-            out.version = std::move(decoded.metadata.version);
+            out.version = decoded.metadata.version;
             out.initial_events_end = decoded.metadata.initial_events_end;
             if (type != Event::Type::bookmark)
                 out.object = std::move(decoded.object);

@@ -8,6 +8,7 @@ namespace naru::kube {
 namespace {
 
 constexpr std::string_view magic{"k8s\0", 4};
+constexpr std::size_t least_object = 64; ///< bytes; a name and a uid take more
 
 Decoded read_object(Message message, Resource resource)
 {
@@ -134,6 +135,7 @@ public:
             return error("answer is not a list of the kind asked for");
         Page out;
         Message message{envelope->raw};
+        out.items.reserve(room_for(message, 2, least_object));
         while (message.next()) {
             if (message.tag() == 1)
                 read_list_metadata(message.message(), out);
@@ -169,7 +171,7 @@ private:
             return out;
         try {
             auto decoded = read_object(Message{envelope.raw}, resource);
-            out.version = std::move(decoded.metadata.version);
+            out.version = decoded.metadata.version;
             out.initial_events_end = decoded.metadata.initial_events_end;
             if (type != Event::Type::bookmark)
                 out.object = std::move(decoded.object);

@@ -3,6 +3,8 @@
 
 #include <protozero/pbf_reader.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -20,6 +22,7 @@ public:
     bool next(protozero::pbf_tag_type tag) { return reader_.next(tag); } ///< skips other fields
     protozero::pbf_tag_type tag() const { return reader_.tag(); }
     void skip() { reader_.skip(); }
+    std::size_t bytes_left() const { return reader_.length(); }
 
     // The value of the field at hand.
     std::string_view text()
@@ -46,7 +49,19 @@ private:
     protozero::pbf_reader reader_;
 };
 
-// All throw protozero::exception where the bytes are no message.
+// All below throw protozero::exception where the bytes are no message.
+
+/// Room for the elements of a repeated field, from field to field without looking into any. Where they are
+/// shorter than `least` bytes on average most of them are of no use, and room is not given for the asking.
+inline std::size_t room_for(Message message, protozero::pbf_tag_type tag, std::size_t least)
+{
+    const auto most = message.bytes_left() / least;
+    std::size_t count = 0;
+    for (; message.next(tag); message.skip())
+        ++count;
+    return std::min(count, most);
+}
+
 Metadata read_metadata(Message message);
 Decoded read_service(Message message);
 Decoded read_slice(Message message);

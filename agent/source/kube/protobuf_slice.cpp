@@ -4,6 +4,8 @@ namespace naru::kube {
 
 namespace {
 
+constexpr std::size_t least_endpoint = 9; ///< bytes; an address takes as many
+
 EndpointPort read_endpoint_port(Message message)
 {
     EndpointPort out;
@@ -97,17 +99,16 @@ Decoded read_slice(Message message)
 {
     Metadata metadata;
     EndpointSlice out;
+    out.endpoints.reserve(room_for(message, 2, least_endpoint));
     while (message.next()) {
         switch (message.tag()) {
         case 1:
             metadata = read_metadata(message.message());
             break;
-        case 2: {
-            Endpoint endpoint;
-            if (read_endpoint(message.message(), endpoint))
-                out.endpoints.push_back(std::move(endpoint));
+        case 2:
+            if (!read_endpoint(message.message(), out.endpoints.emplace_back()))
+                out.endpoints.pop_back();
             break;
-        }
         case 3:
             out.ports.push_back(read_endpoint_port(message.message()));
             break;
