@@ -1,34 +1,19 @@
 #include "agent.hpp"
 
-#include <sys/utsname.h>
-
 #include <array>
+#include <exception>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
-#include "attachments.hpp"
 #include "configz.hpp"
-#include "datapath/datapath.hpp"
-#include "datapath/jiffies.hpp"
-#include "datapath/kernel.hpp"
-#include "datapath/shadowed.hpp"
-#include "datapath/sweep.hpp"
-#include "datapath/udp_gone.hpp"
 #include "logging.hpp"
 #include "loop.hpp"
+#include "report.hpp"
 #include "serve/pages.hpp"
-#include "serve/service_health.hpp"
-#include "source/kube/event_sender.hpp"
-#include "source/kube/source.hpp"
-#include "source/manifest/manifests.hpp"
 #include "status.hpp"
-#include "stop_signals.hpp"
-#include "sync.hpp"
 
 namespace naru {
 
@@ -36,7 +21,6 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
-using Clock = Sync::Clock;
 
 /// Events that come in a burst become one step: what arrives within this time is read together.
 constexpr auto batch_time = 3ms;
@@ -52,109 +36,7 @@ void or_end(std::exception_ptr why)
         std::rethrow_exception(why);
 }
 
-class Agent {
-public:
-    Agent(asio::io_context& io, Clock::time_point started, const Config& config, Datapath datapath, Maps maps,
-          Kernel kernel, UdpGone udp_gone, Netlink netlink, std::optional<Manifests> manifests)
-        : config_{config}, started_{started}, io_{io}, datapath_{std::move(datapath)}, maps_{std::move(maps)},
-          kernel_{std::move(kernel)}, udp_gone_{std::move(udp_gone)}, manifests_{std::move(manifests)},
-          attachments_{datapath_, std::move(netlink), config.devices},
-          sync_{{[this]() -> const Tables& { return kernel_.installed(); },
-                 [this](std::span<const Change> changes) { return udp_gone_.apply(kernel_, changes); }},
-                initial_view(config)}
-    {
-        if (!config.access)
-            return;
-        api_.emplace(io.get_executor(), *config.access,
-                     kube::SourceOptions{.node_name = config.node_name,
-                                         .proxy_name = config.proxy_name,
-                                         .user_agent = "naru/" NARU_VERSION,
-                                         .relist_guard = config.relist_guard,
-                                         .known_services = services_in(kernel_.installed()),
-                                         .known_endpoints = services_with_backends(kernel_.installed())},
-                     api_listener());
-        events_.emplace(
-            io.get_executor(), kube::Client{io.get_executor(), *config.access, "naru/" NARU_VERSION},
-            kube::EventLog{config.node_name},
-            [](const std::string& why) { log(Level::warning, "an Event could not be written: " + why); });
-    }
-
-    Result<> start();
-
-private:
-    static NodeView initial_view(const Config& config);
-    std::vector<Address> node_addresses() const;
-
-    void follow_changes();
-    void serve_pages();
-    kube::Listener api_listener();
-    void read_manifests();
-    void sources_listed();
-    void follow_network();
-    void gather_soon();
-    void gather_next();
-    void gather();
-    void step();
-    void tell(const SyncReport& report);
-    void tell_cluster(const SyncReport& report);
-    void tell_sockets();
-    void show_shadowed();
-    void sweep_flows();
-    void audit();
-    Health health() const
-    {
-        auto health = health_of(sync_, attachments_, last_sync_);
-        if (api_)
-            for (auto& each : api_->waits_for())
-                health.not_ready.push_back(std::move(each));
-        return health;
-    }
-    Metrics metrics() const
-    {
-        auto metrics = metrics_of(sync_, attachments_, last_sync_);
-        add_tables(metrics, kernel_, last_sweep_.tombstones, udp_gone_, maps_);
-        metrics.attachments = datapath_.attachments();
-        if (api_)
-            add_watches(metrics, *api_);
-        if (events_)
-            add_events(metrics, events_->stats());
-        metrics.health_listening = service_health_.listening();
-        metrics.health_failed = service_health_.failed();
-        return metrics;
-    }
-
-    const Config& config_;
-    const Clock::time_point started_;
-    asio::io_context& io_;
-    asio::steady_timer batch_{io_};
-    asio::steady_timer retry_{io_};
-    Datapath datapath_;
-    Maps maps_;
-    Kernel kernel_;
-    UdpGone udp_gone_;
-    Shadowed shadowed_{maps_};
-    std::optional<Manifests> manifests_;
-    Attachments attachments_;
-    Sync sync_;
-    std::optional<kube::Source> api_;
-    std::optional<kube::EventSender> events_;
-    ServiceHealth service_health_{io_, sync_.health_checks(), [this] { return is_healthy(health()); }};
-    std::vector<HttpServer> servers_;
-    std::optional<std::chrono::system_clock::time_point> last_sync_;
-    SweepResult last_sweep_;
-    std::string told_sweep_;
-    std::string told_sockets_;
-    std::string told_shadowed_;
-    bool listed_ = false; ///< every source has told all it knows, once
-    bool manifests_changed_ = false;
-    bool network_changed_ = false;
-    bool gathering_soon_ = false;
-    bool gathering_next_ = false;
-    bool told_ready_ = false;
-    bool told_stand_in_ = false;
-};
-
-NodeView Agent::initial_view(const Config& config)
+NodeView initial_view(const Config& config)
 {
     NodeView view;
     view.node.name = config.node_name;
@@ -168,6 +50,24 @@ NodeView Agent::initial_view(const Config& config)
     return view;
 }
 
+} // namespace
+
+Agent::Agent(asio::io_context& io, Clock::time_point started, const Config& config, Foundation foundation)
+    : config_{config}, started_{started}, io_{io}, on_{std::move(foundation)}, order_{on_.datapath.serves()},
+      attachments_{on_.datapath, std::move(on_.netlink), config.devices},
+      sync_{{[this]() -> const Tables& { return on_.kernel.installed(); },
+             [this](std::span<const Change> changes) { return on_.udp_gone.apply(on_.kernel, changes); }},
+            initial_view(config)},
+      service_health_{io, sync_.health_checks(), [this] { return is_healthy(health()); }},
+      sweep_{on_.flows, on_.datapath.config()}
+{
+    if (config.access)
+        api_.emplace(io, config, on_.kernel.installed(),
+                     ApiServer::Uses{.change = [this](const auto& edit) { change(edit); },
+                                     .listed = [this] { sources_listed(); }});
+    on_.verification->then([this](Result<Programs> programs) { take_programs(std::move(programs)); });
+}
+
 /// Those that name uplinks. The stand-in's come from the uplinks themselves and must not decide which these
 /// are.
 std::vector<Address> Agent::node_addresses() const
@@ -177,34 +77,29 @@ std::vector<Address> Agent::node_addresses() const
 
 Result<> Agent::start()
 {
-    if (manifests_) { // which devices are uplinks depends on the Node object
+    if (on_.manifests) { // which devices are uplinks depends on the Node object
         read_manifests();
-        listed_ = true;
+        order_.listed();
     }
-    if (auto attached = attachments_.start(node_addresses()); !attached)
-        return attached;
+    if (auto read = attachments_.look(node_addresses()); !read)
+        return read;
     follow_network();
-    for (const auto& each : datapath_.attachments())
-        log(Level::debug, "attached", {{"hook", each.hook}, {"device", each.device}, {"mode", each.mode}});
-    if (listed_)
-        sync_.settle();
+    advance();
     step();
 
     follow_changes();
     serve_pages();
     if (api_)
         api_->start();
-    if (events_)
-        events_->start();
     return {};
 }
 
 void Agent::follow_changes()
 {
     const auto start = [this](asio::awaitable<void> loop) { asio::co_spawn(io_, std::move(loop), or_end); };
-    if (manifests_)
-        start(watch(manifests_->event_fd(), [this] {
-            manifests_->drain();
+    if (on_.manifests)
+        start(watch(on_.manifests->event_fd(), [this] {
+            on_.manifests->drain();
             manifests_changed_ = true;
             gather_soon();
         }));
@@ -212,8 +107,11 @@ void Agent::follow_changes()
         network_changed_ |= attachments_.drain();
         gather_soon();
     }));
-    start(every(reclaim_interval, [this] { kernel_.reclaim(); }));
-    start(every(sweep_interval, [this] { sweep_flows(); }));
+    start(every(reclaim_interval, [this] { on_.kernel.reclaim(); }));
+    start(every(sweep_interval, [this] {
+        if (sync_.synced())
+            sweep_.run();
+    }));
     start(every(audit_interval, [this] { audit(); }));
     start(every(health_retry_interval, [this] { tell(service_health_.retry()); }));
 }
@@ -233,69 +131,83 @@ void Agent::serve_pages()
 void Agent::read_manifests()
 {
     std::vector<Complaint> complaints;
-    sync_.replace(manifests_->read(complaints));
+    sync_.replace(on_.manifests->read(complaints));
     for (const auto& each : complaints)
         log(each.skipped ? Level::info : Level::warning, each.text());
 }
 
-kube::Listener Agent::api_listener()
+void Agent::change(const std::function<void(Store&)>& edit)
 {
-    return {
-        .change =
-            [this](const std::function<void(Store&)>& edit) {
-                const auto node = sync_.view().node;
-                sync_.change(edit);
-                network_changed_ |= node != sync_.view().node;
-                gather_next();
-            },
-        .listed = [this] { sources_listed(); },
-        .alarm = [](const std::string& text) { log(Level::warning, text); },
-        .disconnected =
-            [](kube::Resource resource, const std::string& why) {
-                log(Level::warning, "the API server cannot be followed, what is installed stays: " + why,
-                    {{"resource", std::string{kube::name_of(resource)}}});
-            },
-        .connected =
-            [](kube::Resource resource) {
-                log(Level::info, "following the API server",
-                    {{"resource", std::string{kube::name_of(resource)}}});
-            },
-    };
+    const auto node = sync_.view().node;
+    sync_.change(edit);
+    network_changed_ |= node != sync_.view().node;
+    gather_next();
 }
 
 /// From now on what is wanted is known: what no source wants may go.
 void Agent::sources_listed()
 {
-    listed_ = true;
+    order_.listed();
     network_changed_ = true;
-    sync_.settle();
+    advance();
     gather_next();
+}
+
+void Agent::take_programs(Result<Programs> programs)
+{
+    if (!programs)
+        return fail(std::move(programs.error()));
+    if (auto taken = on_.datapath.take(std::move(*programs)); !taken)
+        return fail(std::move(taken.error()));
+    const auto& knobs = on_.datapath.config();
+    log(Level::info, "programs loaded",
+        {{"bpf-path", config_.datapath.bpf_path.string()},
+         {"abi", std::to_string(LB_ABI_VERSION)},
+         {"set_retval", knobs.can_set_retval ? "yes" : "no"},
+         {"fib_src", knobs.fib_src ? "yes" : "no"}});
+    order_.verified();
+    advance();
+    gather_next();
+}
+
+/// Takes the steps of the start that have become due.
+void Agent::advance()
+{
+    if (order_.may_write())
+        sync_.settle();
+    if (!order_.attach_is_due())
+        return;
+    if (auto attached = attachments_.start(node_addresses()); !attached)
+        return fail(std::move(attached.error()));
+    order_.attached();
+    for (const auto& each : on_.datapath.attachments())
+        log(Level::debug, "attached", {{"hook", each.hook}, {"device", each.device}, {"mode", each.mode}});
+}
+
+void Agent::fail(Error why)
+{
+    failure_ = std::move(why);
+    io_.stop();
 }
 
 /// What Services depend on besides their own objects, after the devices or the Node object have changed.
 void Agent::follow_network()
 {
     sync_.set_interface_addresses(reachable_addresses(attachments_.network()));
-    if (!listed_)
+    if (!order_.is_listed())
         return; // an earlier run knew the Node better than the devices do
     if (!sync_.has_node()) {
         auto node = stand_in(config_.node_name, attachments_.network(), attachments_.devices());
         node.eligible = !api_; // an API server would know it
         sync_.set_fallback_node(std::move(node));
         if (!std::exchange(told_stand_in_, true))
-            log(api_ ? Level::warning : Level::info,
-                api_ ? "the API server has no Node of this name: /healthz answers 503 until it has, the "
-                       "uplinks' "
-                       "addresses stand in for it; --hostname-override gives the name that kubectl get nodes "
-                       "shows"
-                     : "no Node object of this name: the addresses of the uplinks stand in for it, no zone",
-                {{"node", config_.node_name}});
+            tell_stand_in(config_.node_name, api_.has_value());
     }
     std::array<const Address*, 2> primary{};
     for (const auto& address : sync_.view().node.addresses)
         if (auto& slot = primary[address.family() == Family::v4 ? 0 : 1]; !slot)
             slot = &address;
-    if (auto written = kernel_.set_primary(primary[0], primary[1]); !written)
+    if (auto written = on_.kernel.set_primary(primary[0], primary[1]); !written)
         log(Level::warning, written.error().message());
 }
 
@@ -346,12 +258,10 @@ void Agent::step()
     tell_sockets();
     show_shadowed();
     last_sync_ = std::chrono::system_clock::now();
-    if (!told_ready_ && health().not_ready.empty()) {
-        told_ready_ = true;
-        const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
-        log(Level::info,
-            "ready: " + summary(kernel_.installed()) + ", in " + std::to_string(took.count()) + " ms");
-    }
+    if (sync_.stats().steps > 0)
+        order_.written();
+    advance();
+    tell_ready();
     const auto next = sync_.next_retry();
     retry_.cancel();
     if (!next)
@@ -365,43 +275,24 @@ void Agent::step()
 
 void Agent::tell(const SyncReport& report)
 {
-    for (const auto& notice : report.notices)
-        log(Level::warning, notice.message, {{"service", notice.service.text()}, {"reason", notice.reason}});
-    for (const auto& failure : report.failures)
-        log(Level::warning, failure.message,
-            {{"service", failure.service.text()}, {"reason", failure.reason}});
-    for (const auto& service : report.recovered)
-        log(Level::info, "applied after all", {{"service", service.text()}});
-    if (events_)
-        tell_cluster(report);
-    if (report.applied > 0)
-        log(Level::debug, "applied", {{"changes", std::to_string(report.applied)}});
+    log_report(report);
+    if (api_)
+        api_->tell(report, sync_);
 }
 
-/// The same as Events on the Services. Failures are of this node, notices the same on all.
-void Agent::tell_cluster(const SyncReport& report)
+void Agent::tell_ready()
 {
-    const auto send = [this](const ObjectKey& key, std::string reason, std::string message, bool warning,
-                             bool of_this_node) {
-        if (const auto* service = sync_.service(key))
-            events_->tell({.service = key,
-                           .uid = std::string{service->uid},
-                           .reason = std::move(reason),
-                           .message = std::move(message),
-                           .warning = warning,
-                           .of_this_node = of_this_node});
-    };
-    for (const auto& notice : report.notices)
-        send(notice.service, notice.reason, notice.message, true, false);
-    for (const auto& failure : report.failures)
-        send(failure.service, failure.reason, failure.message, true, true);
-    for (const auto& service : report.recovered)
-        send(service, "Applied", "what had failed on this node is in force", false, true);
+    if (told_ready_ || !health().not_ready.empty())
+        return;
+    told_ready_ = true;
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
+    log(Level::info,
+        "ready: " + summary(on_.kernel.installed()) + ", in " + std::to_string(took.count()) + " ms");
 }
 
 void Agent::tell_sockets()
 {
-    const auto told = udp_gone_.tell();
+    const auto told = on_.udp_gone.tell();
     const auto failure = told ? std::string{} : told.error().message();
     if (!failure.empty() && failure != told_sockets_)
         log(Level::warning, failure + "; connected UDP sockets may wait for backends that have gone");
@@ -420,95 +311,24 @@ void Agent::show_shadowed()
     told_shadowed_ = failure;
 }
 
-/// Flows are judged by tables that are complete only after the first sync.
-void Agent::sweep_flows()
+Health Agent::health() const
 {
-    if (!sync_.synced())
-        return;
-    const auto now = now_jiffies();
-    const auto result =
-        now ? sweep(maps_, datapath_.config(), *now) : Result<SweepResult>{std::unexpected{now.error()}};
-    const auto failure = result ? std::string{} : result.error().message();
-    if (!failure.empty() && failure != told_sweep_)
-        log(Level::warning, failure + "; old flow entries stay until the kernel evicts them");
-    told_sweep_ = failure;
-    if (result)
-        last_sweep_ = *result;
+    auto health = health_of(sync_, attachments_, last_sync_);
+    if (api_)
+        api_->add_to(health);
+    return health;
 }
 
-std::string kernel_release()
+Metrics Agent::metrics() const
 {
-    utsname name{};
-    return ::uname(&name) == 0 ? name.release : "unknown";
-}
-
-} // namespace
-
-Result<> run_agent(const Config& config)
-{
-    const auto started = Clock::now();
-    asio::io_context io{1};
-    const StopSignals signals{[&io] { io.stop(); }};
-    log(Level::info, "naru-agent " NARU_VERSION,
-        {{"kernel", kernel_release()}, {"node", config.node_name}, {"config", to_json(config)}});
-    std::optional<Manifests> manifests;
-    if (!config.manifests.empty()) {
-        auto opened = Manifests::open(config.manifests, config.node_name);
-        if (!opened)
-            return std::unexpected{opened.error()};
-        manifests = std::move(*opened);
-    }
-    if (config.api_from_environment)
-        log(Level::warning, "KUBERNETES_SERVICE_HOST is a Service's address, which this agent may have to "
-                            "provide itself: give "
-                            "--kubernetes-api with addresses of API servers");
-    auto netlink = Netlink::open();
-    if (!netlink)
-        return std::unexpected{netlink.error()};
-    auto datapath = Datapath::open(config.datapath);
-    if (!datapath)
-        return std::unexpected{datapath.error()};
-    auto maps = datapath->maps();
-    auto flows = datapath->maps();
-    auto sockets = datapath->maps();
-    for (const auto* opened : {&maps, &flows, &sockets})
-        if (!*opened)
-            return std::unexpected{opened->error()};
-    std::vector<std::string> findings;
-    auto kernel = Kernel::open(std::move(*maps), config.datapath.seed, findings);
-    if (!kernel)
-        return std::unexpected{kernel.error()};
-    for (const auto& each : findings)
-        log(Level::warning, "found in the tables and left out: " + each);
-    std::vector<std::string> lacking;
-    auto udp_gone = UdpGone::open(std::move(*sockets), kernel->installed(), lacking);
-    if (!udp_gone)
-        return std::unexpected{udp_gone.error()};
-    for (const auto& each : lacking)
-        log(Level::warning, each);
-    const auto& knobs = datapath->config();
-    log(Level::info, "programs loaded",
-        {{"bpf-path", config.datapath.bpf_path.string()},
-         {"abi", std::to_string(LB_ABI_VERSION)},
-         {"set_retval", knobs.can_set_retval ? "yes" : "no"},
-         {"fib_src", knobs.fib_src ? "yes" : "no"}});
-    if (!kernel->installed().empty())
-        log(Level::info, "adopted " + summary(kernel->installed()));
-
-    Agent agent{io,
-                started,
-                config,
-                std::move(*datapath),
-                std::move(*flows),
-                std::move(*kernel),
-                std::move(*udp_gone),
-                std::move(*netlink),
-                std::move(manifests)};
-    if (auto able = agent.start(); !able)
-        return able;
-    io.run();
-    log(Level::info, "stopping; the programs keep forwarding");
-    return {};
+    auto metrics = metrics_of(sync_, attachments_, last_sync_);
+    add_tables(metrics, on_.kernel, sweep_.last().tombstones, on_.udp_gone, on_.flows);
+    metrics.attachments = on_.datapath.attachments();
+    if (api_)
+        api_->add_to(metrics);
+    metrics.health_listening = service_health_.listening();
+    metrics.health_failed = service_health_.failed();
+    return metrics;
 }
 
 } // namespace naru

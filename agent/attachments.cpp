@@ -55,18 +55,35 @@ Attachments::Attachments(Datapath& datapath, Netlink netlink, std::optional<std:
 {
 }
 
+Result<> Attachments::look(const std::vector<Address>& node_addresses)
+{
+    auto network = netlink_.read();
+    if (!network)
+        return std::unexpected{network.error()};
+    network_ = std::move(*network);
+    devices_ = uplinks_ ? classify(network_, *uplinks_) : classify(network_, node_addresses);
+    report_devices();
+    return {};
+}
+
 Result<> Attachments::start(const std::vector<Address>& node_addresses)
 {
-    if (auto attached = attach(node_addresses); !attached)
-        return attached;
+    if (auto read = look(node_addresses); !read)
+        return read;
+    started_ = true;
+    device_errors_.clear();
+    attach();
     report_missing(device_errors_);
     return datapath_.attach_sockets();
 }
 
 void Attachments::refresh(const std::vector<Address>& node_addresses)
 {
-    if (auto attached = attach(node_addresses); !attached)
-        device_errors_ = {attached.error().message()};
+    device_errors_.clear();
+    if (auto read = look(node_addresses); !read)
+        device_errors_ = {read.error().message()};
+    else if (started_)
+        attach();
     auto missing = device_errors_;
     missing.insert(missing.end(), socket_errors_.begin(), socket_errors_.end());
     report_missing(std::move(missing));
@@ -75,23 +92,16 @@ void Attachments::refresh(const std::vector<Address>& node_addresses)
 void Attachments::audit(const std::vector<Address>& node_addresses)
 {
     socket_errors_.clear();
-    if (auto attached = datapath_.attach_sockets(); !attached)
-        socket_errors_ = {attached.error().message()};
+    if (started_)
+        if (auto attached = datapath_.attach_sockets(); !attached)
+            socket_errors_ = {attached.error().message()};
     refresh(node_addresses);
 }
 
-Result<> Attachments::attach(const std::vector<Address>& node_addresses)
+void Attachments::attach()
 {
-    auto network = netlink_.read();
-    if (!network)
-        return std::unexpected{network.error()};
-    network_ = std::move(*network);
-    devices_ = uplinks_ ? classify(network_, *uplinks_) : classify(network_, node_addresses);
-    device_errors_.clear();
     for (const auto& failed : datapath_.set_devices(devices_))
         device_errors_.push_back(failed.message());
-    report_devices();
-    return {};
 }
 
 void Attachments::report_devices()

@@ -28,11 +28,15 @@ public:
     /// `uplinks`: --devices LIST; absent: auto. `datapath` must outlive this.
     Attachments(Datapath& datapath, Netlink netlink, std::optional<std::set<std::string>> uplinks);
 
+    /// Reads the network; attaches nothing.
+    Result<> look(const std::vector<Address>& node_addresses);
+
     /// The first attach. What fails here keeps the agent from running; a single device that fails does not.
     Result<> start(const std::vector<Address>& node_addresses);
+    bool started() const { return started_; }
 
-    /// Reads the network and makes programs and devices match. Detaches nothing when the network cannot be
-    /// read.
+    /// Reads the network and, once started, makes programs and devices match. Detaches nothing when the
+    /// network cannot be read.
     void refresh(const std::vector<Address>& node_addresses);
 
     /// refresh(), and the socket programs too: repairs what a third party removed.
@@ -43,11 +47,11 @@ public:
     const NetworkState& network() const { return network_; }
     const std::map<std::uint32_t, Device>& devices() const { return devices_; }
 
-    /// What is not attached although it should be, for /readyz.
+    /// What is not attached although it should be, for /readyz. None before start().
     const std::vector<std::string>& missing() const { return missing_; }
 
 private:
-    Result<> attach(const std::vector<Address>& node_addresses);
+    void attach();
     void report_devices();
     void report_missing(std::vector<std::string> missing);
 
@@ -60,6 +64,7 @@ private:
     std::vector<std::string> socket_errors_;
     std::vector<std::string> missing_;
     std::string told_; ///< about devices
+    bool started_ = false;
 };
 
 } // namespace naru

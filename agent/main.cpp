@@ -1,11 +1,11 @@
-// naru-agent: flags, log, exit code. What it does is in agent.cpp.
+// naru-agent: flags, log, exit code. What it does is in run_agent.cpp.
 #include <cstdio>
 
-#include "agent.hpp"
 #include "config.hpp"
 #include "datapath/datapath.hpp"
 #include "logging.hpp"
 #include "open_files.hpp"
+#include "run_agent.hpp"
 
 namespace {
 

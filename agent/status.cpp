@@ -24,6 +24,8 @@ Health health_of(const Sync& sync, const Attachments& attachments,
     health.node_eligible = sync.view().node.eligible;
     if (!sync.synced())
         health.not_ready.push_back("the first sync is not complete");
+    if (!attachments.started())
+        health.not_ready.push_back("the programs are not attached yet");
     const auto& missing = attachments.missing();
     health.not_ready.insert(health.not_ready.end(), missing.begin(), missing.end());
     return health;
@@ -49,10 +51,10 @@ void add_watches(Metrics& metrics, const kube::Source& source)
         metrics.watches.push_back({.resource = std::string{kube::name_of(resource)},
                                    .connected = stats.connected,
                                    .lists = stats.lists,
-                                   .restarts = stats.restarts,
                                    .failures = stats.failures,
                                    .events = stats.events,
-                                   .rejected = stats.rejected});
+                                   .rejected = stats.rejected,
+                                   .restarts = {stats.restarts.begin(), stats.restarts.end()}});
     }
 }
 

@@ -133,8 +133,12 @@ void add_watches(const Metrics& all, std::vector<MetricFamily>& out)
         out.push_back(family);
     };
     each("naru_watch_lists_total", "Complete sets of objects received.", &WatchUse::lists);
-    each("naru_watch_restarts_total", "Exchanges with an API server that followed another one.",
-         &WatchUse::restarts);
+    auto restarts = counter("naru_watch_restarts_total",
+                            "Exchanges with an API server that followed another one, by how that had ended.");
+    for (const auto& watch : all.watches)
+        for (const auto& [reason, count] : watch.restarts)
+            restarts.add(number(count), {{"resource", watch.resource}, {"reason", reason}});
+    out.push_back(restarts);
     each("naru_watch_failures_total", "Exchanges that failed or were refused.", &WatchUse::failures);
     each("naru_watch_events_total", "Events received, bookmarks included.", &WatchUse::events);
     each("naru_objects_rejected_total", "Objects left out: not decodable, or of another kind.",

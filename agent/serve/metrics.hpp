@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct MapUse {
 struct WatchUse {
     std::string resource; ///< "services"
     bool connected = false;
-    std::uint64_t lists = 0, restarts = 0, failures = 0, events = 0, rejected = 0;
+    std::uint64_t lists = 0, failures = 0, events = 0, rejected = 0;
+    std::map<std::string, std::uint64_t> restarts{}; ///< by reason
 };
 
 /// v1 Events on Services.

@@ -116,6 +116,14 @@ TEST_CASE("listeners of health ports are counted by whether they answer")
                         R"(naru_service_health_listeners{state="failed"} 1)"});
 }
 
+TEST_CASE("a watch that begins again is counted by how the last exchange had ended")
+{
+    Metrics metrics;
+    metrics.watches = {{.resource = "services", .restarts = {{"ended", 3}, {"gone", 1}}}};
+    check_has(metrics, {R"(naru_watch_restarts_total{resource="services",reason="ended"} 3)",
+                        R"(naru_watch_restarts_total{resource="services",reason="gone"} 1)"});
+}
+
 TEST_CASE("what became of Events is counted where there is an API server for them")
 {
     Metrics metrics;

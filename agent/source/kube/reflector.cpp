@@ -14,6 +14,29 @@ constexpr std::chrono::seconds too_short{1};
 
 Reflector::Reflector(std::function<double()> random) : random_{std::move(random)} {}
 
+std::string_view Reflector::name_of(Failure failure)
+{
+    switch (failure) {
+    case Failure::transport:
+        return "transport";
+    case Failure::gone:
+        return "gone";
+    case Failure::too_large:
+        return "too_large";
+    case Failure::unauthorized:
+        return "unauthorized";
+    case Failure::forbidden:
+        return "forbidden";
+    case Failure::unsupported:
+        return "unsupported";
+    case Failure::bad_frame:
+        return "bad_frame";
+    case Failure::stalled:
+        return "stalled";
+    }
+    std::unreachable();
+}
+
 Reflector::Step Reflector::next() const { return step_; }
 
 void Reflector::start_over(std::string version)

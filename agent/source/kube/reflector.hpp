@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "object.hpp"
 
@@ -52,6 +53,8 @@ public:
         bad_frame,    ///< the stream cannot be understood any further
         stalled,      ///< the initial set did not complete in time
     };
+
+    static std::string_view name_of(Failure failure); ///< "transport"; for metrics
 
     /// `random` gives numbers in [0, 1).
     explicit Reflector(std::function<double()> random);

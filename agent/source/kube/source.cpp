@@ -121,6 +121,7 @@ Watch Source::make_watch(const Client& client, Resource resource)
                      if (std::exchange(told_[index], why) != why)
                          listener_.disconnected(resource, why);
                  },
+             .outdated = [this, resource] { listener_.outdated(resource); },
              .connected =
                  [this, index, resource] {
                      told_[index].clear();

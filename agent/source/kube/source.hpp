@@ -19,7 +19,8 @@ struct Listener {
     std::function<void(const std::string&)>
         alarm; ///< a list is not believed, or is after all: a line for a person
     std::function<void(Resource, const std::string& why)> disconnected; ///< when it begins or `why` changes
-    std::function<void(Resource)> connected;                            ///< again, or for the first time
+    std::function<void(Resource)> outdated;  ///< the server's history has moved on: all is asked for again
+    std::function<void(Resource)> connected; ///< again, or for the first time
 };
 
 struct SourceOptions {

@@ -50,7 +50,7 @@ Watch::Watch(Client client, Interest interest, Sink sink)
 asio::awaitable<void> Watch::run()
 {
     asio::steady_timer timer{co_await asio::this_coro::executor};
-    for (;; ++stats_.restarts) {
+    for (;; ++stats_.restarts[end_]) {
         auto step = reflector_.next();
         if (step.delay.count() > 0) {
             timer.expires_after(step.delay);
@@ -72,6 +72,7 @@ asio::awaitable<void> Watch::exchange(Reflector::Step step)
     is_page_ = false;
     frame_began_.reset();
     failure_noted_ = false;
+    end_ = "ended";
     if (step.continue_token.empty()) {
         collected_ = {.objects = {}, .consistent = step.version.empty()};
         collected_bytes_ = 0;
@@ -193,7 +194,9 @@ void Watch::on_page()
     stats_.rejected += page->skipped;
     collected_.partial |= page->skipped > 0;
     std::ranges::move(page->items, std::back_inserter(collected_.objects));
-    if (reflector_.listed(page->version, page->continue_token))
+    const bool complete = reflector_.listed(page->version, page->continue_token);
+    end_ = complete ? "listed" : "page";
+    if (complete)
         deliver();
 }
 
@@ -208,6 +211,7 @@ void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
     const auto now = steady_clock::now();
     if (doubted_until_ && now >= *doubted_until_) {
         doubted_until_.reset();
+        end_ = "doubted";
         reflector_.doubt();
         return;
     }
@@ -248,10 +252,16 @@ void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
 
 void Watch::fail(const Trouble& trouble)
 {
+    // No history is kept for ever. Not to get everything anew either is an outage like any other.
+    const bool outdated =
+        trouble.failure == Reflector::Failure::gone && stats_.connected && !reflector_.collecting();
     failure_noted_ = true;
-    stats_.connected = false;
+    end_ = Reflector::name_of(trouble.failure);
     ++stats_.failures;
     reflector_.failed(trouble.failure, steady_clock::now(), trouble.retry_after);
+    if (outdated)
+        return sink_.outdated();
+    stats_.connected = false;
     sink_.failed(trouble.why);
 }
 

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "answer.hpp"
@@ -31,12 +33,17 @@ struct Sink {
     std::function<std::optional<Client::Time>(CompleteSet)> replace;
     std::function<void(Event)> apply;               ///< added, modified or deleted, with its object
     std::function<void(const std::string&)> failed; ///< each time an exchange fails: why
-    std::function<void()> connected;                ///< an answer of use after a failure, or the first one
+    /// The server no longer keeps the changes since the last one seen, as it does sooner or later: everything
+    /// is asked for again.
+    std::function<void()> outdated;
+    std::function<void()> connected; ///< an answer of use after a failure, or the first one
 };
 
 struct WatchStats {
-    std::uint64_t lists = 0;    ///< complete sets received
-    std::uint64_t restarts = 0; ///< exchanges that followed another one
+    std::uint64_t lists = 0; ///< complete sets received
+    /// Exchanges that followed another one, by how that had ended: "page" and "listed" (a list goes on, or is
+    /// complete), "ended" (a stream, as announced), "doubted" (by the guard), or a failure's name.
+    std::map<std::string_view, std::uint64_t> restarts;
     std::uint64_t failures = 0;
     std::uint64_t events = 0;
     std::uint64_t rejected = 0; ///< objects left out: of another kind, or not decodable
@@ -85,6 +92,7 @@ private:
     std::optional<Time> frame_began_; ///< when the frame that is not complete began
     bool is_page_ = false;            ///< a good answer to a list
     bool failure_noted_ = false;
+    std::string_view end_; ///< how it ended, for WatchStats::restarts
 
     bool json_only_ = false; ///< learnt for this process
 };

@@ -44,6 +44,27 @@ def stays(r, look, seconds, what):
         time.sleep(0.2)
 
 
+@suite.scenario("a history that has moved on is news and no outage")
+def outdated(r):
+    r.up()
+    relist(r)
+    r.counted("naru_watch_restarts_total", resource="services", reason="gone")
+    log = r.agent.log()
+    assert log.count("no longer keeps the changes since the last one seen") == 1, log
+    assert "cannot be followed" not in log, log
+    assert r.agent.metric("naru_apiserver_connected") == 1
+    r.recovers()
+
+
+@suite.scenario("a server that keeps no history and gives no set either is an outage")
+def gone_for_good(r):
+    r.up()
+    r.server.next("services", *[faults.status(410, "Expired")] * 3)
+    r.interrupt(faults.gone())
+    r.holds(lambda: "cannot be followed" in r.agent.log(), "the outage is told")
+    r.recovers()
+
+
 @suite.scenario("a restart with the API server away keeps every row and removes nothing; what was deleted goes later")
 def restart_without_server(r):
     mark = r.up().mark()
