@@ -160,8 +160,7 @@ Result<> Kernel::State::publish(Staged& staged)
         held.number = staged.number;
         held.record = record;
     }
-    auto& installed =
-        contents.tables.services.insert_or_assign(contents.tables.services.end(), id, row)->second;
+    auto& installed = contents.tables.services.insert_or_assign(id, row).first->second;
     auto stale = missing_from(row.source_ranges, staged.ranges_before);
     if (stale.empty())
         return {};

@@ -123,9 +123,9 @@ Result<lb_service_name> to_raw(const ServiceId& id, lb_service_type type)
     bool fits = write_text(raw.ns, id.key.ns) && write_text(raw.name, id.key.name) &&
                 write_text(raw.port_name, id.port_name);
     if (!fits)
-        return error(
-            fmt::format("{}: namespace, name or port name has a NUL or more than {} bytes; nothing was changed",
-                        id.text(), LB_NAME_LEN - 1));
+        return error(fmt::format(
+            "{}: namespace, name or port name has a NUL or more than {} bytes; nothing was changed",
+            id.text(), LB_NAME_LEN - 1));
     if (!write_text(raw.uid, id.uid))
         return error(fmt::format("{}: the uid has more than {} bytes; nothing was changed", id.text(),
                                  LB_UID_LEN - 1));
@@ -180,15 +180,17 @@ std::optional<Cidr> network_of(const lb_range_key& raw)
 
 ServiceRow row_of(const Block& block)
 {
-    ServiceRow row;
+    std::vector<Backend> backends;
     for (const auto& raw : block.rows)
         if (raw.generation != 0)
-            row.backends.push_back({.at = {Address::from(raw.addr), Port::from(raw.port)},
-                                    .chosen = (raw.flags & LB_BACKEND_CHOSEN) != 0,
-                                    .serving = (raw.flags & LB_BACKEND_SERVING) != 0,
-                                    .local = (raw.flags & LB_BACKEND_LOCAL) != 0,
-                                    .terminating = (raw.flags & LB_BACKEND_TERMINATING) != 0});
-    std::ranges::sort(row.backends);
+            backends.push_back({.at = {Address::from(raw.addr), Port::from(raw.port)},
+                                .chosen = (raw.flags & LB_BACKEND_CHOSEN) != 0,
+                                .serving = (raw.flags & LB_BACKEND_SERVING) != 0,
+                                .local = (raw.flags & LB_BACKEND_LOCAL) != 0,
+                                .terminating = (raw.flags & LB_BACKEND_TERMINATING) != 0});
+    std::ranges::sort(backends);
+    ServiceRow row;
+    row.backends = backends;
     row.affinity_timeout_sec = block.affinity_timeout_sec;
     row.drop_if_empty = (block.flags & LB_SERVICE_DROP_IF_EMPTY) != 0;
     return row;

@@ -35,10 +35,10 @@ const ServiceId* udp_service(const Change& change)
     return id && id->protocol == Protocol::udp ? id : nullptr;
 }
 
-std::vector<Backend> backends_of(const Tables& tables, const ServiceId& id)
+Backends backends_of(const Tables& tables, const ServiceId& id)
 {
-    auto row = tables.services.find(id);
-    return row == tables.services.end() ? std::vector<Backend>{} : row->second.backends;
+    const auto* row = find_row(tables.services, id);
+    return row ? row->backends : Backends{};
 }
 
 } // namespace
@@ -92,7 +92,7 @@ Result<> UdpGone::find_left_behind()
 Progress UdpGone::apply(Kernel& kernel, std::span<const Change> changes)
 {
     std::optional<Error> unwelcome;
-    std::map<ServiceId, std::vector<Backend>> before;
+    std::map<ServiceId, Backends> before;
     for (std::size_t i = 0; i < changes.size() && !unwelcome; ++i) {
         const auto* id = udp_service(changes[i]);
         if (!id)

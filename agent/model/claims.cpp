@@ -24,12 +24,7 @@ bool owns_address(const Claim& claim)
     return claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address;
 }
 
-FrontendRow wildcard_row()
-{
-    FrontendRow row;
-    row.kind = static_cast<lb_frontend_kind>(0);
-    return row;
-}
+const FrontendRow wildcard_row{.kind = static_cast<lb_frontend_kind>(0), .inside = {}, .outside = {}};
 
 /// `refused`: why nobody has the key, when nobody has.
 Notice lost(const Claim& loser, const FrontendKey& key, const Claim* winner, const char* refused)
@@ -52,13 +47,40 @@ bool Claims::Precedes::operator()(const Claim* a, const Claim* b) const
     return rank(*a) < rank(*b);
 }
 
+const Claims::Contest* Claims::contest(const FrontendKey& key) const
+{
+    auto use = uses_.find(key.address);
+    if (use == uses_.end() || !key.protocol)
+        return nullptr;
+    auto found = use->second.ports.find({key.port, *key.protocol});
+    return found == use->second.ports.end() ? nullptr : &found->second;
+}
+
 const Claim* Claims::winner(const FrontendKey& key) const
 {
-    auto contest = by_key_.find(key);
-    if (contest == by_key_.end())
-        return nullptr;
-    const Claim* first = *contest->second.begin();
-    return shut_out(key, *first) ? nullptr : first;
+    const auto* all = contest(key);
+    return all && !shut_out(key, *all->front()) ? all->front() : nullptr;
+}
+
+const FrontendRow* Claims::row(const FrontendKey& key) const
+{
+    if (!key.protocol)
+        return has_wildcard(key.address) ? &wildcard_row : nullptr;
+    const auto* first = winner(key);
+    return first ? &first->row : nullptr;
+}
+
+std::map<FrontendKey, FrontendRow> Claims::rows() const
+{
+    std::map<FrontendKey, FrontendRow> out;
+    for (const auto& [address, _] : uses_) {
+        std::vector<FrontendKey> keys{{address, {}, {}}};
+        add_keys_of(address, keys);
+        for (const auto& key : keys)
+            if (const auto* there = row(key))
+                out.emplace(key, *there);
+    }
+    return out;
 }
 
 /// Why an address that is written by hand is nobody's; null when it is not, or allocated.
@@ -97,16 +119,14 @@ bool Claims::is_own(const Endpoint& endpoint, const EndpointSlice& slice) const
 
 std::vector<const Claim*> Claims::claimants(const FrontendKey& key) const
 {
-    auto contest = by_key_.find(key);
-    if (contest == by_key_.end())
-        return {};
-    return {contest->second.begin(), contest->second.end()};
+    const auto* all = contest(key);
+    return all ? *all : Contest{};
 }
 
 std::size_t Claims::contenders(const FrontendKey& key) const
 {
-    auto contest = by_key_.find(key);
-    return contest == by_key_.end() ? 0 : contest->second.size();
+    const auto* all = contest(key);
+    return all ? all->size() : 0;
 }
 
 std::vector<Shadow> Claims::shadows() const
@@ -114,7 +134,7 @@ std::vector<Shadow> Claims::shadows() const
     std::vector<Shadow> all;
     for (const auto& key : contested_) {
         std::uint32_t rank = 0;
-        for (const Claim* claim : by_key_.at(key)) {
+        for (const Claim* claim : *contest(key)) {
             if (rank > 0)
                 all.push_back({key, rank, claim->owner, claim->row.kind});
             ++rank;
@@ -123,9 +143,9 @@ std::vector<Shadow> Claims::shadows() const
     return all;
 }
 
-const std::map<FrontendKey, Claim>& Claims::claims_of(const ObjectKey& owner) const
+const FrontendClaims& Claims::claims_of(const ObjectKey& owner) const
 {
-    static const std::map<FrontendKey, Claim> none;
+    static const FrontendClaims none;
     auto it = by_owner_.find(owner);
     return it == by_owner_.end() ? none : it->second;
 }
@@ -139,95 +159,99 @@ bool Claims::has_wildcard(const Address& address) const
 
 void Claims::link(const FrontendKey& key, const Claim& claim)
 {
-    auto& contest = by_key_[key];
-    contest.insert(&claim);
-    if (contest.size() > 1) {
-        contested_.insert(key);
-        ++contest_changes_;
-    }
     auto [at, added] = uses_.try_emplace(key.address);
     if (added)
         used_.add(key.address);
     auto& use = at->second;
+    auto& contest = use.ports[{key.port, *key.protocol}];
+    contest.insert(std::ranges::upper_bound(contest, &claim, Precedes{}), &claim);
+    if (contest.size() > 1) {
+        contested_.insert(key);
+        ++contest_changes_;
+    }
     use.cluster_ip += claim.row.kind == LB_KIND_CLUSTER_IP;
     use.wildcard += owns_address(claim);
-    ++use.claims;
 }
 
 void Claims::unlink(const FrontendKey& key, const Claim& claim)
 {
-    auto contest = by_key_.find(key);
+    auto at = uses_.find(key.address);
+    auto& use = at->second;
+    auto contest = use.ports.find({key.port, *key.protocol});
     if (contest->second.size() > 1)
         ++contest_changes_;
-    contest->second.erase(&claim);
+    std::erase(contest->second, &claim);
     if (contest->second.size() == 1)
         contested_.erase(key);
+    use.cluster_ip -= claim.row.kind == LB_KIND_CLUSTER_IP;
+    use.wildcard -= owns_address(claim);
     if (contest->second.empty())
-        by_key_.erase(contest);
-    auto use = uses_.find(key.address);
-    use->second.cluster_ip -= claim.row.kind == LB_KIND_CLUSTER_IP;
-    use->second.wildcard -= owns_address(claim);
-    if (--use->second.claims == 0) {
+        use.ports.erase(contest);
+    if (use.ports.empty()) {
         used_.remove(key.address);
-        uses_.erase(use);
+        uses_.erase(at);
     }
 }
 
-void Claims::add_keys_of(const Address& address, Affected& to) const
+void Claims::add_keys_of(const Address& address, std::vector<FrontendKey>& to) const
 {
-    for (auto it = by_key_.lower_bound({address, {}, {}});
-         it != by_key_.end() && it->first.address == address; ++it)
-        to.try_emplace(it->first);
+    if (auto use = uses_.find(address); use != uses_.end())
+        for (const auto& [port, _] : use->second.ports)
+            to.push_back({address, port.first, port.second});
 }
 
 /// The keys whose claim differs. A ClusterIP that comes or goes matters to every key of its address.
-Claims::Affected Claims::affected(const std::map<FrontendKey, Claim>& held,
-                                  const std::map<FrontendKey, Claim>& next) const
+std::vector<FrontendKey> Claims::differing(const FrontendClaims& held, const FrontendClaims& next) const
 {
-    Affected keys;
-    std::set<Address> contested;
-    auto consider = [&](const FrontendKey& key, const Claim& claim) {
-        keys.try_emplace(key);
-        if (claim.row.kind == LB_KIND_CLUSTER_IP)
-            contested.insert(key.address);
+    std::vector<FrontendKey> keys;
+    auto compare = [&](const FrontendClaims& claims, const FrontendClaims& others) {
+        for (const auto& [key, claim] : claims) {
+            auto other = others.find(key);
+            if (other != others.end() && other->second == claim)
+                continue;
+            keys.push_back(key);
+            if (claim.row.kind == LB_KIND_CLUSTER_IP)
+                add_keys_of(key.address, keys);
+        }
     };
-    auto differs = [](const auto& entry, const std::map<FrontendKey, Claim>& other) {
-        auto same = other.find(entry.first);
-        return same == other.end() || same->second != entry.second;
-    };
-    for (const auto& entry : held)
-        if (differs(entry, next))
-            consider(entry.first, entry.second);
-    for (const auto& entry : next)
-        if (differs(entry, held))
-            consider(entry.first, entry.second);
-    for (const auto& address : contested)
-        add_keys_of(address, keys);
-    for (auto& [key, before] : keys)
-        before = {.winner = winner(key), .claimed = held.contains(key)};
+    compare(held, next);
+    compare(next, held);
     return keys;
 }
 
-std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, std::map<FrontendKey, Claim> next,
+template <class Claimed>
+Claims::Affair Claims::affair(std::vector<FrontendKey> keys, Claimed claimed) const
+{
+    std::ranges::sort(keys);
+    const auto twice = std::ranges::unique(keys);
+    keys.erase(twice.begin(), twice.end());
+    Affair out;
+    out.keys.reserve(keys.size());
+    for (const auto& key : keys) {
+        out.keys.push_back({key, winner(key), claimed(key)});
+        if (out.addresses.empty() || out.addresses.back().first != key.address)
+            out.addresses.emplace_back(key.address, has_wildcard(key.address));
+    }
+    return out;
+}
+
+std::vector<FrontendChange> Claims::replace(const ObjectKey& owner, FrontendClaims next,
                                             std::vector<Notice>& notices)
 {
-    auto& held = by_owner_[owner];
-    const auto keys = affected(held, next);
-    const auto had_wildcard = wildcards(keys);
+    const auto& old = claims_of(owner);
+    if (old == next)
+        return {};
+    const auto before = affair(differing(old, next), [&](const auto& key) { return old.contains(key); });
 
-    std::vector<std::map<FrontendKey, Claim>::node_type> replaced; // winners of before point to them
-    for (const auto& [key, _] : keys) {
-        if (auto old = held.find(key);
-            old != held.end() && (!next.contains(key) || next.at(key) != old->second)) {
-            unlink(key, old->second);
-            replaced.push_back(held.extract(old));
-        }
-        if (auto fresh = next.extract(key); fresh && !held.contains(key))
-            link(key, held.insert(std::move(fresh)).position->second);
-    }
+    const auto held = std::exchange(by_owner_[owner], std::move(next)); // winners of before point into it
+    const auto& fresh = claims_of(owner);
+    for (const auto& [key, claim] : fresh)
+        link(key, claim);
+    for (const auto& [key, claim] : held)
+        unlink(key, claim);
 
-    auto changes = report(keys, had_wildcard, owner, notices);
-    if (held.empty())
+    auto changes = report(before, owner, notices);
+    if (fresh.empty())
         by_owner_.erase(owner);
     return changes;
 }
@@ -238,35 +262,29 @@ std::vector<FrontendChange> Claims::reserve(std::set<SocketAddress> addresses, s
         return {};
     std::vector<SocketAddress> differ;
     std::ranges::set_symmetric_difference(addresses, reserved_, std::back_inserter(differ));
-    Affected keys;
+    std::vector<FrontendKey> keys;
     for (const auto& each : differ)
         add_keys_of(each.address, keys);
-    for (auto& [key, before] : keys)
-        before = {.winner = winner(key), .claimed = true};
-    const auto had_wildcard = wildcards(keys);
+    const auto before = affair(std::move(keys), [](const auto&) { return true; });
     reserved_ = std::move(addresses);
-    return report(keys, had_wildcard, {}, notices);
+    return report(before, {}, notices);
 }
 
-std::map<Address, bool> Claims::wildcards(const Affected& keys) const
-{
-    std::map<Address, bool> out;
-    for (const auto& [key, _] : keys)
-        out.try_emplace(key.address, has_wildcard(key.address));
-    return out;
-}
-
-/// What became different of `keys`; `claimant` is told too where it is new and loses.
-std::vector<FrontendChange> Claims::report(const Affected& keys, const std::map<Address, bool>& had_wildcard,
-                                           const ObjectKey& claimant, std::vector<Notice>& notices) const
+/// What became different; `claimant` is told too where it is new and loses.
+std::vector<FrontendChange> Claims::report(const Affair& affair, const ObjectKey& claimant,
+                                           std::vector<Notice>& notices)
 {
     std::vector<FrontendChange> changes;
-    for (const auto& [key, before] : keys) {
+    auto change = [&](const FrontendKey& key, bool was_there, const FrontendRow* now) {
+        changes.push_back({key, now});
+        rows_ += now ? 1u : 0u;
+        rows_ -= was_there ? 1u : 0u;
+    };
+    for (const auto& before : affair.keys) {
+        const auto& key = before.key;
         const Claim* now = winner(key);
-        if (!now && before.winner)
-            changes.emplace_back(key, std::nullopt);
-        else if (now && (!before.winner || before.winner->row != now->row))
-            changes.emplace_back(key, now->row);
+        if (now ? !before.winner || before.winner->row != now->row : before.winner != nullptr)
+            change(key, before.winner != nullptr, now ? &now->row : nullptr);
 
         auto tell = [&](const ObjectKey& loser) {
             const auto& theirs = claims_of(loser);
@@ -278,11 +296,9 @@ std::vector<FrontendChange> Claims::report(const Affected& keys, const std::map<
         if (!before.claimed && !(before.winner && before.winner->owner == claimant))
             tell(claimant);
     }
-    for (const auto& [address, had] : had_wildcard)
-        if (has_wildcard(address) && !had)
-            changes.emplace_back(FrontendKey{address, {}, {}}, wildcard_row());
-        else if (had && !has_wildcard(address))
-            changes.emplace_back(FrontendKey{address, {}, {}}, std::nullopt);
+    for (const auto& [address, had] : affair.addresses)
+        if (has_wildcard(address) != had)
+            change({address, {}, {}}, had, had ? nullptr : &wildcard_row);
     return changes;
 }
 

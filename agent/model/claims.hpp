@@ -2,9 +2,11 @@
 // up to date Service by Service, so that the cost of a change does not grow with the number of Services.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "address_filter.hpp"
@@ -12,10 +14,10 @@
 
 namespace naru {
 
-/// A change of what the tables should hold; `row` absent: remove.
+/// A change of what the tables should hold.
 struct FrontendChange {
     FrontendKey key;
-    std::optional<FrontendRow> row;
+    const FrontendRow* row; ///< null: remove; valid until the claims change again
 };
 
 /// A claim that waits for its frontend because somebody else's comes first.
@@ -36,7 +38,7 @@ public:
 
     /// Replaces all claims of `owner` and reports which rows change hands, appear, change or vanish, the
     /// wildcard rows of their addresses included. Losing is told once in `notices`, when it begins.
-    std::vector<FrontendChange> replace(const ObjectKey& owner, std::map<FrontendKey, Claim> next,
+    std::vector<FrontendChange> replace(const ObjectKey& owner, FrontendClaims next,
                                         std::vector<Notice>& notices);
 
     /// Addresses of the API server, which nobody may take by writing them down; where they are the node's
@@ -49,6 +51,12 @@ public:
     /// another namespace count, or a tenant could take away somebody else's endpoint.
     bool is_own(const Endpoint& endpoint, const EndpointSlice& slice) const;
 
+    /// What the tables should hold, wildcard rows included; null: no row.
+    const FrontendRow* row(const FrontendKey& key) const;
+    /// The same for all keys.
+    std::map<FrontendKey, FrontendRow> rows() const;
+    std::size_t row_count() const { return rows_; }
+
     /// Whose row is in the tables; null when nobody's.
     const Claim* winner(const FrontendKey& key) const;
 
@@ -58,7 +66,7 @@ public:
     std::size_t contenders(const FrontendKey& key) const; ///< how many
 
     /// What `owner` claims, won or not.
-    const std::map<FrontendKey, Claim>& claims_of(const ObjectKey& owner) const;
+    const FrontendClaims& claims_of(const ObjectKey& owner) const;
 
     std::size_t conflicts() const { return contested_.size(); } ///< keys wanted by more than one owner
 
@@ -71,41 +79,48 @@ private:
     struct Precedes {
         bool operator()(const Claim* a, const Claim* b) const;
     };
-    using Contest = std::set<const Claim*, Precedes>; ///< never empty
+    using Contest = std::vector<const Claim*>; ///< in the order of Precedes, never empty
 
-    /// How an address is used, over all its ports.
+    /// An address that somebody claims.
     struct Use {
-        std::size_t cluster_ip =
-            0; ///< claims as ClusterIP: they shut out everybody who writes the address by hand
-        std::size_t wildcard = 0; ///< claims that make the whole address ours
-        std::size_t claims = 0;
+        /// Claims as ClusterIP: they shut out everybody who writes the address by hand.
+        std::uint32_t cluster_ip = 0;
+        std::uint32_t wildcard = 0; ///< claims that make the whole address ours
+        std::map<std::pair<Port, Protocol>, Contest> ports;
     };
 
     /// A key whose row may change, with what held before.
-    struct Before {
+    struct Affected {
+        FrontendKey key;
         const Claim* winner = nullptr;
         bool claimed = false; ///< by the owner whose claims are replaced
     };
-    using Affected = std::map<FrontendKey, Before>;
+    /// What may become different.
+    struct Affair {
+        std::vector<Affected> keys;                      ///< sorted
+        std::vector<std::pair<Address, bool>> addresses; ///< of these keys, with whether there is a wildcard
+    };
 
-    Affected affected(const std::map<FrontendKey, Claim>& held,
-                      const std::map<FrontendKey, Claim>& next) const;
+    /// `claimed`: what to say of a key.
+    template <class Claimed>
+    Affair affair(std::vector<FrontendKey> keys, Claimed claimed) const;
+    std::vector<FrontendKey> differing(const FrontendClaims& held, const FrontendClaims& next) const;
     void link(const FrontendKey& key, const Claim& claim);
     void unlink(const FrontendKey& key, const Claim& claim);
-    void add_keys_of(const Address& address, Affected& to) const;
-    std::vector<FrontendChange> report(const Affected& keys, const std::map<Address, bool>& had_wildcard,
-                                       const ObjectKey& claimant, std::vector<Notice>& notices) const;
-    std::map<Address, bool> wildcards(const Affected& keys) const;
+    void add_keys_of(const Address& address, std::vector<FrontendKey>& to) const;
+    std::vector<FrontendChange> report(const Affair& affair, const ObjectKey& claimant,
+                                       std::vector<Notice>& notices);
+    const Contest* contest(const FrontendKey& key) const; ///< null when nobody wants it
     bool has_wildcard(const Address& address) const;
     bool is_reserved(const Address& address) const;
     const char* shut_out(const FrontendKey& key, const Claim& claim) const;
 
-    std::map<ObjectKey, std::map<FrontendKey, Claim>> by_owner_;
-    std::map<FrontendKey, Contest> by_key_; ///< points into by_owner_
-    std::unordered_map<Address, Use, AddressHash> uses_;
-    AddressFilter used_; ///< the keys of uses_
+    std::unordered_map<ObjectKey, FrontendClaims, ObjectKey::Hash> by_owner_;
+    std::unordered_map<Address, Use, AddressHash> uses_; ///< points into by_owner_
+    AddressFilter used_;                                 ///< the keys of uses_
     std::set<SocketAddress> reserved_;
-    std::set<FrontendKey> contested_; ///< the keys of by_key_ with more than one claim
+    std::size_t rows_ = 0;
+    std::set<FrontendKey> contested_; ///< the keys with more than one claim
     std::uint64_t contest_changes_ = 0;
 };
 

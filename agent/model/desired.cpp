@@ -246,8 +246,7 @@ private:
             tell("FrontendRefused", *refused);
             return false;
         }
-        auto [it, added] = desired_.claims.try_emplace(key);
-        auto& claim = it->second;
+        auto [claim, added] = desired_.claims.try_emplace(key);
         if (!added && claim.row.kind <= kind)
             return false;
         claim.row = {.kind = kind,
@@ -281,14 +280,14 @@ private:
             limit(selected.local);
         }
 
-        ServiceRow row{.backends = std::move(selected.cluster),
+        ServiceRow row{.backends = selected.cluster,
                        .affinity_timeout_sec = affinity_sec_,
                        .type = raw_type(service_.type),
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {
             bool none_here = std::ranges::none_of(selected.local, &Backend::chosen);
             desired_.services.try_emplace(*local,
-                                          ServiceRow{.backends = std::move(selected.local),
+                                          ServiceRow{.backends = selected.local,
                                                      .affinity_timeout_sec = affinity_sec_,
                                                      .drop_if_empty = none_here && selected.any_usable,
                                                      .type = row.type,

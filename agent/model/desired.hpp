@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "flat_map.hpp"
 #include "node.hpp"
 #include "tables.hpp"
 
@@ -43,9 +44,13 @@ struct HealthCheck {
     friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
 };
 
+/// The rows of one Service.
+using ServiceRows = FlatMap<ServiceId, ServiceRow>;
+using FrontendClaims = FlatMap<FrontendKey, Claim>;
+
 struct Desired {
-    std::map<ServiceId, ServiceRow> services;
-    std::map<FrontendKey, Claim> claims;
+    ServiceRows services;
+    FrontendClaims claims;
     std::optional<HealthCheck> health_check;
     std::vector<Notice> notices;
 };

@@ -1,35 +1,8 @@
 #include "diff.hpp"
 
-#include <algorithm>
-#include <array>
-#include <iterator>
-#include <utility>
-
 namespace naru {
 
 namespace {
-
-/// Visits every key of both maps once, in order, with what each holds.
-template <class Map, class Visit>
-void compare(const Map& installed, const Map& desired, Visit visit)
-{
-    const typename Map::mapped_type* absent = nullptr;
-    auto left = installed.begin();
-    auto right = desired.begin();
-    while (left != installed.end() || right != desired.end()) {
-        if (right == desired.end() || (left != installed.end() && left->first < right->first)) {
-            visit(left->first, &left->second, absent);
-            ++left;
-        } else if (left == installed.end() || right->first < left->first) {
-            visit(right->first, absent, &right->second);
-            ++right;
-        } else {
-            visit(left->first, &left->second, &right->second);
-            ++left;
-            ++right;
-        }
-    }
-}
 
 bool stops_checking_ranges(const FrontendRow& from, const FrontendRow& to)
 {
@@ -41,15 +14,15 @@ bool stops_checking_ranges(const FrontendRow& from, const FrontendRow& to)
 void Changes::service(const ServiceId& id, const ServiceRow* installed, const ServiceRow* wanted)
 {
     if (!wanted && installed)
-        erase_services_.push_back(EraseService{id});
+        erase_services_.push_back(&id);
     else if (wanted && (!installed || *installed != *wanted))
-        put_services_.push_back(PutService{id, *wanted});
+        put_services_.emplace_back(&id, wanted);
 }
 
 void Changes::frontend(const FrontendKey& key, const FrontendRow* installed, const FrontendRow* wanted)
 {
     if (!wanted && installed) {
-        erase_frontends_.push_back(EraseFrontend{key});
+        erase_frontends_.push_back(&key);
         return;
     }
     if (!wanted || (installed && *installed == *wanted))
@@ -57,32 +30,46 @@ void Changes::frontend(const FrontendKey& key, const FrontendRow* installed, con
     auto& puts = installed && stops_checking_ranges(*installed, *wanted) ? unranged_
                  : key.protocol                                          ? put_frontends_
                                                                          : put_wildcards_;
-    puts.push_back(PutFrontend{key, *wanted});
+    puts.emplace_back(&key, wanted);
 }
 
 std::vector<Change> Changes::take()
 {
-    auto all = std::exchange(unranged_, {});
-    const std::array parts{&put_services_, &put_frontends_, &put_wildcards_, &erase_frontends_,
-                           &erase_services_};
-    std::size_t size = all.size();
-    for (const auto* part : parts)
-        size += part->size();
-    all.reserve(size);
-    for (auto* part : parts) {
-        std::ranges::move(*part, std::back_inserter(all));
-        part->clear();
-    }
+    std::vector<Change> all;
+    all.reserve(unranged_.size() + put_services_.size() + put_frontends_.size() + put_wildcards_.size() +
+                erase_frontends_.size() + erase_services_.size());
+    auto show = [&](const auto& puts) {
+        for (const auto& [key, row] : puts)
+            all.push_back(PutFrontend{*key, *row});
+    };
+    show(unranged_);
+    for (const auto& [id, row] : put_services_)
+        all.push_back(PutService{*id, *row});
+    show(put_frontends_);
+    show(put_wildcards_);
+    for (const auto* key : erase_frontends_)
+        all.push_back(EraseFrontend{*key});
+    for (const auto* id : erase_services_)
+        all.push_back(EraseService{*id});
+    *this = {};
     return all;
 }
 
 std::vector<Change> diff(const Tables& installed, const Tables& desired)
 {
+    std::set<ServiceId> services;
+    std::set<FrontendKey> frontends;
+    for (const auto* tables : {&installed, &desired}) {
+        for (const auto& [id, _] : tables->services)
+            services.insert(id);
+        for (const auto& [key, _] : tables->frontends)
+            frontends.insert(key);
+    }
     Changes changes;
-    compare(installed.services, desired.services,
-            [&](const auto& id, const auto* from, const auto* to) { changes.service(id, from, to); });
-    compare(installed.frontends, desired.frontends,
-            [&](const auto& key, const auto* from, const auto* to) { changes.frontend(key, from, to); });
+    for (const auto& id : services)
+        changes.service(id, find_row(installed.services, id), find_row(desired.services, id));
+    for (const auto& key : frontends)
+        changes.frontend(key, find_row(installed.frontends, key), find_row(desired.frontends, key));
     return changes.take();
 }
 

@@ -2,6 +2,7 @@
 // removals the other way round. Pure.
 #pragma once
 
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct EraseFrontend {
 };
 using Change = std::variant<PutService, PutFrontend, EraseFrontend, EraseService>;
 
-/// Collects the changes of single rows and puts them in order.
+/// Collects the changes of single rows and puts them in order. Keys and rows must stay where they are until
+/// take().
 class Changes {
 public:
     /// What is installed and what is wanted; null: not there.
@@ -38,8 +40,10 @@ public:
     std::vector<Change> take();
 
 private:
-    std::vector<Change> unranged_, put_services_, put_frontends_, put_wildcards_, erase_frontends_,
-        erase_services_;
+    std::vector<std::pair<const ServiceId*, const ServiceRow*>> put_services_;
+    std::vector<std::pair<const FrontendKey*, const FrontendRow*>> unranged_, put_frontends_, put_wildcards_;
+    std::vector<const FrontendKey*> erase_frontends_;
+    std::vector<const ServiceId*> erase_services_;
 };
 
 /// From `installed` to `desired`, in the order of Changes.

@@ -1,7 +1,6 @@
 #include "endpoint_index.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace naru {
@@ -46,29 +45,33 @@ std::uint32_t EndpointIndex::take_number(const ObjectKey& service)
 void EndpointIndex::set(const ObjectKey& service, std::span<const EndpointSlice* const> slices)
 {
     auto next = hashes_of(slices);
-    auto known = members_.lower_bound(service);
-    const bool is_known = known != members_.end() && known->first == service;
-    if (is_known ? known->second.hashes == next : next.empty())
+    auto known = members_.find(service);
+    if (known == members_.end() ? next.empty() : known->second.hashes == next)
         return;
-    if (!is_known) {
-        known = members_.emplace_hint(known, service, Member{});
+    if (known == members_.end()) {
+        known = members_.try_emplace(service).first;
         known->second.number = take_number(known->first);
     }
 
-    auto& [id, held] = known->second;
-    std::vector<std::uint32_t> gone, fresh;
-    std::ranges::set_difference(held, next, std::back_inserter(gone));
-    std::ranges::set_difference(next, held, std::back_inserter(fresh));
-    for (auto hash : gone) {
-        auto& entries = bucket(hash);
-        *std::ranges::find(entries, Entry{hash, id}) = entries.back();
-        entries.pop_back();
+    auto& [number, held] = known->second;
+    auto gone = held.begin();
+    auto fresh = next.begin();
+    while (gone != held.end() || fresh != next.end()) {
+        if (fresh == next.end() || (gone != held.end() && *gone < *fresh)) {
+            auto& entries = bucket(*gone);
+            *std::ranges::find(entries, Entry{*gone++, number}) = entries.back();
+            entries.pop_back();
+        } else if (gone == held.end() || *fresh < *gone) {
+            bucket(*fresh).push_back({*fresh, number});
+            ++fresh;
+        } else {
+            ++gone;
+            ++fresh;
+        }
     }
-    for (auto hash : fresh)
-        bucket(hash).push_back({hash, id});
     held = std::move(next);
     if (held.empty()) {
-        free_.push_back(id);
+        free_.push_back(number);
         members_.erase(known);
     }
 }

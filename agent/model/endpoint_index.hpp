@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <set>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "endpoint.hpp"
@@ -41,7 +41,7 @@ private:
     std::uint32_t take_number(const ObjectKey& service); ///< a key of members_
 
     std::vector<std::vector<Entry>> entries_; ///< by hash
-    std::map<ObjectKey, Member> members_;
+    std::unordered_map<ObjectKey, Member, ObjectKey::Hash> members_;
     std::vector<const ObjectKey*> by_number_; ///< into members_
     std::vector<std::uint32_t> free_;
 };

@@ -59,7 +59,7 @@ Occupied occupied(const Block* installed)
 constexpr std::uint16_t nowhere = std::numeric_limits<std::uint16_t>::max();
 
 /// Where the backends of a row are in a block; nowhere: it is not in it. Both are sorted.
-std::vector<std::uint16_t> found_in(const Block* block, const std::vector<Backend>& backends)
+std::vector<std::uint16_t> found_in(const Block* block, std::span<const Backend> backends)
 {
     std::vector<std::uint16_t> at_row(backends.size(), nowhere);
     auto rows = occupied(block);
@@ -81,7 +81,7 @@ struct Seat {
 
 /// Survivors stay. Who is in the sibling sits where it sits there. Others take the lowest free positions,
 /// those that are vacant in the sibling first, so that it can follow.
-std::vector<Seat> seats(const Block* installed, const Block* sibling, const std::vector<Backend>& backends)
+std::vector<Seat> seats(const Block* installed, const Block* sibling, std::span<const Backend> backends)
 {
     std::vector<Seat> given(backends.size());
     auto rows_of = [](const Block* block) { return block ? block->rows.size() : 0; };

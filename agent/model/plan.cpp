@@ -10,56 +10,39 @@ namespace naru {
 
 namespace {
 
-/// Looks up keys that mostly come in the order of the map, one after another: the next entry is tried first.
-template <class Map>
-class Cursor {
-public:
-    explicit Cursor(const Map& map) : map_{map}, at_{map.begin()} {}
-
-    const typename Map::mapped_type* find(const typename Map::key_type& key)
-    {
-        if (at_ == map_.end() || at_->first != key)
-            at_ = map_.find(key);
-        return at_ == map_.end() ? nullptr : &(at_++)->second;
-    }
-
-private:
-    const Map& map_;
-    typename Map::const_iterator at_;
-};
-
-/// Drops the keys whose rows are as they should be.
-template <class Set, class Map>
-void keep_differing(Set& keys, const Map& wanted, const Map& installed)
+template <class Row>
+bool same(const Row* a, const Row* b)
 {
-    Cursor wants{wanted}, holds{installed};
-    std::erase_if(keys, [&](const auto& key) {
-        const auto* want = wants.find(key);
-        const auto* have = holds.find(key);
-        return want && have ? *want == *have : want == have;
-    });
+    return a && b ? *a == *b : a == b;
 }
 
-/// Where rows from `key` on begin; at the end most of the time, because rows mostly come in order.
-template <class Map, class Key>
-auto first_from(Map& map, const Key& key)
+template <class Key>
+void sort_once(std::vector<Key>& keys)
 {
-    return map.empty() || std::prev(map.end())->first < key ? map.end() : map.lower_bound(key);
+    if (!std::ranges::is_sorted(keys))
+        std::ranges::sort(keys);
+    const auto twice = std::ranges::unique(keys);
+    keys.erase(twice.begin(), twice.end());
 }
 
-template <class Set>
-void add(Set& to, Set& from)
+template <class Key>
+void append(std::vector<Key>& to, std::vector<Key> from)
 {
     if (to.empty())
-        to.swap(from);
+        to = std::move(from);
     else
-        to.merge(from);
+        to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
 FrontendKey wildcard_of(const Address& address) { return {address, {}, {}}; }
 
-/// The least id a Service can have: its services follow one another.
-ServiceId first_of(const ObjectKey& key) { return {key, {}, {}, Protocol::tcp, Family::v4, Scope::cluster}; }
+std::size_t ranges_in(const ServiceRows& rows)
+{
+    std::size_t count = 0;
+    for (const auto& [_, row] : rows)
+        count += row.source_ranges.size();
+    return count;
+}
 
 /// Rows of one Service against what is free.
 struct Growth {
@@ -74,12 +57,25 @@ struct Growth {
 
 } // namespace
 
-Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view,
+void Planner::Touched::add(Touched other)
+{
+    append(services, std::move(other.services));
+    append(frontends, std::move(other.frontends));
+    sort();
+}
+
+void Planner::Touched::sort()
+{
+    sort_once(services);
+    sort_once(frontends);
+}
+
+Plan Planner::update(const Store& store, const std::vector<ObjectKey>& dirty, const NodeView& view,
                      const Tables& installed)
 {
     Plan plan;
     Touched touched;
-    const auto rows = [this] { return wanted_.services.size() + wanted_.frontends.size() + ranges_; };
+    const auto rows = [this] { return service_rows_ + claims_.row_count() + ranges_; };
     const auto rows_before = rows();
     protect(store, view, plan, touched);
     for (const auto& key : dirty)
@@ -89,7 +85,7 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
     // others wait for the next time rather than make every change pay for all of them.
     if (rows() < rows_before)
         for (const auto& key : std::set<ObjectKey>{refused_}) {
-            if (!dirty.contains(key))
+            if (!std::ranges::binary_search(dirty, key))
                 recompute(store, key, view, plan, touched);
             if (refused_.contains(key))
                 break;
@@ -101,42 +97,65 @@ Plan Planner::update(const Store& store, const std::set<ObjectKey>& dirty, const
         for (const auto& key : std::exchange(endpoints_in_doubt_, {}))
             recompute(store, key, view, plan, touched);
 
+    touched.sort();
     plan.changes = changes(touched, installed);
-    add(pending_.services, touched.services);
-    add(pending_.frontends, touched.frontends);
+    pending_.add(std::move(touched));
     return plan;
 }
 
 void Planner::settle(const Tables& installed)
 {
     settled_ = true;
+    if (remaining(installed).empty() && installed.services.size() == service_rows_ &&
+        installed.frontends.size() == claims_.row_count())
+        return; // all that is wanted is there, and so nothing else
+    Touched unwanted;
     for (const auto& [id, _] : installed.services)
-        if (!wanted_.services.contains(id))
-            pending_.services.insert(id);
+        if (!wanted(id))
+            unwanted.services.push_back(id);
     for (const auto& [key, _] : installed.frontends)
-        if (!wanted_.frontends.contains(key))
-            pending_.frontends.insert(key);
+        if (!claims_.row(key))
+            unwanted.frontends.push_back(key);
+    pending_.add(std::move(unwanted));
 }
 
 std::vector<Change> Planner::remaining(const Tables& installed)
 {
-    keep_differing(pending_.services, wanted_.services, installed.services);
-    keep_differing(pending_.frontends, wanted_.frontends, installed.frontends);
+    std::erase_if(pending_.services,
+                  [&](const ServiceId& id) { return same(wanted(id), find_row(installed.services, id)); });
+    std::erase_if(pending_.frontends, [&](const FrontendKey& key) {
+        return same(claims_.row(key), find_row(installed.frontends, key));
+    });
     return changes(pending_, installed);
 }
 
 std::vector<Change> Planner::changes(const Touched& touched, const Tables& installed) const
 {
     Changes list;
-    Cursor wanted_services{wanted_.services}, installed_services{installed.services};
     for (const auto& id : touched.services)
-        if (const auto* want = wanted_services.find(id); want || settled_)
-            list.service(id, installed_services.find(id), want);
-    Cursor wanted_frontends{wanted_.frontends}, installed_frontends{installed.frontends};
+        if (const auto* want = wanted(id); want || settled_)
+            list.service(id, find_row(installed.services, id), want);
     for (const auto& key : touched.frontends)
-        if (const auto* want = wanted_frontends.find(key); want || settled_)
-            list.frontend(key, installed_frontends.find(key), want);
+        if (const auto* want = claims_.row(key); want || settled_)
+            list.frontend(key, find_row(installed.frontends, key), want);
     return list.take();
+}
+
+const ServiceRows& Planner::services_of(const ObjectKey& key) const
+{
+    static const ServiceRows none;
+    const auto* rows = find_row(services_, key);
+    return rows ? *rows : none;
+}
+
+const ServiceRow* Planner::wanted(const ServiceId& id) const { return find_row(services_of(id.key), id); }
+
+Tables Planner::wanted() const
+{
+    Tables all{.services = {}, .frontends = claims_.rows()};
+    for (const auto& [_, rows] : services_)
+        all.services.insert(rows.begin(), rows.end());
+    return all;
 }
 
 void Planner::recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan,
@@ -185,70 +204,53 @@ void Planner::tell(const ObjectKey& key, const std::vector<Notice>& notices, std
 
 bool Planner::fits(const ObjectKey& key, const Desired& next) const
 {
-    std::size_t all_ranges = 0;
-    for (const auto& [_, row] : next.services)
-        all_ranges += row.source_ranges.size();
-    if (wanted_.services.size() + next.services.size() <= capacity_.services &&
-        wanted_.frontends.size() + 2 * next.claims.size() <=
-            capacity_.frontends && // each may bring its wildcard
-        ranges_ + all_ranges <= capacity_.ranges)
+    const auto next_ranges = ranges_in(next.services);
+    if (service_rows_ + next.services.size() <= capacity_.services &&
+        claims_.row_count() + 2 * next.claims.size() <= capacity_.frontends && // each may bring its wildcard
+        ranges_ + next_ranges <= capacity_.ranges)
         return true; // far from full: no need to look closer
 
-    Growth services, frontends, ranges{.added = all_ranges};
-    for (const auto& [id, _] : next.services)
-        services.added += !wanted_.services.contains(id);
-    for (auto it = wanted_.services.lower_bound(first_of(key));
-         it != wanted_.services.end() && it->first.key == key; ++it) {
-        services.removed += !next.services.contains(it->first);
-        ranges.removed += it->second.source_ranges.size();
-    }
-
+    const auto& held = services_of(key);
+    const Growth services{.added = next.services.size(), .removed = held.size()};
+    const Growth ranges{.added = next_ranges, .removed = ranges_in(held)};
+    Growth frontends;
     const Address* last = nullptr; // claims are sorted: the keys of an address follow one another
     for (const auto& [frontend, claim] : next.claims) {
-        frontends.added += !wanted_.frontends.contains(frontend);
+        frontends.added += !claims_.row(frontend);
         if (!last || *last != frontend.address)
-            frontends.added +=
-                !claim.row.node_address && !wanted_.frontends.contains(wildcard_of(frontend.address));
+            frontends.added += !claim.row.node_address && !claims_.row(wildcard_of(frontend.address));
         last = &frontend.address;
     }
     for (const auto& [frontend, _] : claims_.claims_of(key))
         frontends.removed += !next.claims.contains(frontend) && claims_.contenders(frontend) == 1;
 
-    return services.fits(wanted_.services.size(), capacity_.services) &&
-           frontends.fits(wanted_.frontends.size(), capacity_.frontends) &&
-           ranges.fits(ranges_, capacity_.ranges);
+    return services.fits(service_rows_, capacity_.services) &&
+           frontends.fits(claims_.row_count(), capacity_.frontends) && ranges.fits(ranges_, capacity_.ranges);
 }
 
 void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
 {
-    auto touch = [](auto& set, const auto& row) { set.insert(set.end(), row); }; // rows mostly come in order
-    auto after = first_from(wanted_.services, first_of(key));
-    while (after != wanted_.services.end() && after->first.key == key) {
-        touch(touched.services, after->first);
-        ranges_ -= after->second.source_ranges.size();
-        after = wanted_.services.erase(after);
-    }
-    for (auto& [id, row] : next.services) {
-        touch(touched.services, id);
-        ranges_ += row.source_ranges.size();
-        wanted_.services.emplace_hint(after, id, std::move(row));
-    }
+    for (const auto* rows : {&services_of(key), &std::as_const(next.services)})
+        for (const auto& [id, _] : *rows)
+            touched.services.push_back(id);
+    service_rows_ += next.services.size() - services_of(key).size();
+    ranges_ += ranges_in(next.services) - ranges_in(services_of(key));
+    if (next.services.empty())
+        services_.erase(key);
+    else
+        services_.insert_or_assign(key, std::move(next.services));
 
     for (const auto& [frontend, _] : next.claims)
-        touch(touched.frontends, frontend);
+        touched.frontends.push_back(frontend);
     adopt(claims_.replace(key, std::move(next.claims), notices), touched);
 }
 
-void Planner::adopt(std::vector<FrontendChange> changes, Touched& touched)
+void Planner::adopt(const std::vector<FrontendChange>& changes, Touched& touched)
 {
-    for (auto& [frontend, row] : changes) {
-        touched.frontends.insert(touched.frontends.end(), frontend);
+    for (const auto& [frontend, row] : changes) {
+        touched.frontends.push_back(frontend);
         if (frontend.protocol && !(row && row->kind == LB_KIND_NODE_PORT))
             endpoints_.add_services_at(frontend.address, endpoints_in_doubt_);
-        if (row)
-            wanted_.frontends.insert_or_assign(frontend, std::move(*row));
-        else
-            wanted_.frontends.erase(frontend);
     }
 }
 

@@ -1,12 +1,12 @@
-// From dirty Services to ordered changes. Keeps what all Services want together; what is installed comes in
-// with every call, so a restart, a repair and a retry are all the same comparison. Pure: nothing here does
-// I/O.
+// From dirty Services to ordered changes. Keeps what each Service wants; what is installed comes in with
+// every call, so a restart, a repair and a retry are all the same comparison. Pure: nothing here does I/O.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <set>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "claims.hpp"
@@ -35,10 +35,10 @@ class Planner {
 public:
     explicit Planner(Capacity capacity = {}) : capacity_{capacity} {}
 
-    /// Recomputes the Services in `dirty` and answers what must be written for them. The cost follows the
-    /// size of these Services, not the number of all. Call it once every source has listed. Until settle() it
-    /// never erases.
-    Plan update(const Store& store, const std::set<ObjectKey>& dirty, const NodeView& view,
+    /// Recomputes the Services in `dirty`, which is sorted, and answers what must be written for them. The
+    /// cost follows the size of these Services, not the number of all. Call it once every source has listed.
+    /// Until settle() it never erases.
+    Plan update(const Store& store, const std::vector<ObjectKey>& dirty, const NodeView& view,
                 const Tables& installed);
 
     /// The sources have told everything: from now on what nobody wants is erased, leftovers of an earlier run
@@ -50,15 +50,19 @@ public:
     /// update.
     std::vector<Change> remaining(const Tables& installed);
 
-    const Tables& wanted() const { return wanted_; }
+    Tables wanted() const; ///< what all Services want together
     const Claims& claims() const { return claims_; }
     const HealthChecks& health_checks() const { return health_checks_; }
     const std::set<ObjectKey>& refused() const { return refused_; } ///< no room for them
 
 private:
+    /// Keys of rows to be compared.
     struct Touched {
-        std::set<ServiceId> services;
-        std::set<FrontendKey> frontends;
+        std::vector<ServiceId> services;
+        std::vector<FrontendKey> frontends;
+
+        void add(Touched other);
+        void sort(); ///< each once
     };
 
     void recompute(const Store& store, const ObjectKey& key, const NodeView& view, Plan& plan,
@@ -66,8 +70,10 @@ private:
     void tell(const ObjectKey& key, const std::vector<Notice>& notices, std::vector<Notice>& fresh);
     bool fits(const ObjectKey& key, const Desired& next) const;
     void protect(const Store& store, const NodeView& view, Plan& plan, Touched& touched);
-    void adopt(std::vector<FrontendChange> changes, Touched& touched);
+    void adopt(const std::vector<FrontendChange>& changes, Touched& touched);
     void want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched);
+    const ServiceRows& services_of(const ObjectKey& key) const;
+    const ServiceRow* wanted(const ServiceId& id) const;
     std::vector<Change> changes(const Touched& touched, const Tables& installed) const;
 
     Capacity capacity_;
@@ -75,10 +81,11 @@ private:
     HealthChecks health_checks_;
     EndpointIndex endpoints_;
     std::set<ObjectKey> endpoints_in_doubt_; ///< a Service's address came or went where they have an endpoint
-    Tables wanted_;
-    std::size_t ranges_ = 0; ///< source ranges in wanted_
+    std::unordered_map<ObjectKey, ServiceRows, ObjectKey::Hash> services_; ///< what each wants, if anything
+    std::size_t service_rows_ = 0;                                         ///< in services_
+    std::size_t ranges_ = 0;                                               ///< source ranges in services_
     bool settled_ = false;
-    Touched pending_;
+    Touched pending_; ///< sorted
     std::set<ObjectKey> refused_;
     std::map<ObjectKey, std::set<Notice>> told_;
 };

@@ -18,6 +18,8 @@ std::vector<ObjectKey> missing(const Mine& mine, const Theirs& theirs)
     return keys;
 }
 
+const ObjectKey& key_of(const EndpointSlice* slice) { return slice->key; }
+
 } // namespace
 
 void Store::put(Service service)
@@ -31,18 +33,25 @@ void Store::put(Service service)
 
 void Store::put(EndpointSlice slice)
 {
-    auto service = slice.service_key();
-    auto of = service_of_.find(slice.key);
-    if (of != service_of_.end() && of->second != service)
+    auto held = slices_.find(slice.key);
+    if (held != slices_.end()) {
+        if (held->second == slice)
+            return;
+        if (held->second.service == slice.service) {
+            if (!slice.service.empty())
+                mark(slice.service_key());
+            held->second = std::move(slice);
+            return;
+        }
         erase_slice(slice.key);
-    else if (of != service_of_.end() && slices_.at(service).at(slice.key) == slice)
-        return;
-
+    }
+    const auto service = slice.service_key();
     if (!slice.service.empty())
         mark(service);
-    service_of_.insert_or_assign(slice.key, service);
     auto key = slice.key;
-    slices_[std::move(service)].insert_or_assign(std::move(key), std::move(slice));
+    const auto* added = &slices_.emplace(std::move(key), std::move(slice)).first->second;
+    auto& all = slices_of_[service];
+    all.insert(std::ranges::upper_bound(all, added->key, {}, &key_of), added);
 }
 
 void Store::put(Node node)
@@ -62,15 +71,15 @@ void Store::erase_service(const ObjectKey& key)
 
 void Store::erase_slice(const ObjectKey& key)
 {
-    auto node = service_of_.extract(key); // `key` may live in it
+    auto node = slices_.extract(key); // `key` may live in it
     if (!node)
         return;
-    auto of = slices_.find(node.mapped());
-    of->second.erase(node.key());
+    auto of = slices_of_.find(node.mapped().service_key());
+    std::erase(of->second, &node.mapped());
     if (of->second.empty())
-        slices_.erase(of);
-    if (!node.mapped().name.empty())
-        mark(node.mapped());
+        slices_of_.erase(of);
+    if (!node.mapped().service.empty())
+        mark(node.mapped().service_key());
 }
 
 void Store::replace_services(std::map<ObjectKey, Service> services, const std::set<ObjectKey>& held)
@@ -84,12 +93,13 @@ void Store::replace_services(std::map<ObjectKey, Service> services, const std::s
 
 void Store::replace_slices(std::map<ObjectKey, EndpointSlice> slices, const std::set<ObjectKey>& held)
 {
-    for (const auto& key : missing(service_of_, slices))
-        if (!held.contains(service_of_.at(key)))
+    for (const auto& key : missing(slices_, slices))
+        if (!held.contains(slices_.at(key).service_key()))
             erase_slice(key);
     for (auto& [key, slice] : slices)
-        if (auto of = service_of_.find(key);
-            !held.contains(slice.service_key()) && (of == service_of_.end() || !held.contains(of->second)))
+        if (auto known = slices_.find(key);
+            !held.contains(slice.service_key()) &&
+            (known == slices_.end() || !held.contains(known->second.service_key())))
             put(std::move(slice));
 }
 
@@ -109,31 +119,34 @@ const Service* Store::service(const ObjectKey& key) const
 
 std::vector<const EndpointSlice*> Store::slices_of(const ObjectKey& service) const
 {
-    std::vector<const EndpointSlice*> slices;
-    if (auto of = slices_.find(service); of != slices_.end())
-        for (const auto& [_, slice] : of->second)
-            slices.push_back(&slice);
-    return slices;
+    auto of = slices_of_.find(service);
+    return of == slices_of_.end() ? std::vector<const EndpointSlice*>{} : of->second;
 }
 
 std::set<ObjectKey> Store::services_with_endpoints() const
 {
     std::set<ObjectKey> keys;
-    for (const auto& [service, slices] : slices_)
+    for (const auto& [service, slices] : slices_of_)
         if (!service.name.empty() &&
-            std::ranges::any_of(slices, [](const auto& entry) { return !entry.second.endpoints.empty(); }))
-            keys.insert(keys.end(), service);
+            std::ranges::any_of(slices, [](const auto* slice) { return !slice->endpoints.empty(); }))
+            keys.insert(service);
     return keys;
 }
 
 void Store::mark_all()
 {
     for (const auto& [key, _] : services_)
-        dirty_.insert(dirty_.end(), key);
+        dirty_.insert(key);
 }
 
 void Store::mark(const ObjectKey& service) { dirty_.insert(service); }
 
-std::set<ObjectKey> Store::take_dirty() { return std::exchange(dirty_, {}); }
+std::vector<ObjectKey> Store::take_dirty()
+{
+    const auto dirty = std::exchange(dirty_, {});
+    std::vector<ObjectKey> keys{dirty.begin(), dirty.end()};
+    std::ranges::sort(keys);
+    return keys;
+}
 
 } // namespace naru

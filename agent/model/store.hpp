@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "endpoint.hpp"
@@ -23,6 +24,9 @@ struct Snapshot {
 
 class Store {
 public:
+    template <class T>
+    using ByKey = std::unordered_map<ObjectKey, T, ObjectKey::Hash>;
+
     void put(Service service);
     void put(EndpointSlice slice);
     void put(Node node);
@@ -40,21 +44,19 @@ public:
     std::vector<const EndpointSlice*> slices_of(const ObjectKey& service) const; ///< in order of their keys
     const std::optional<Node>& node() const { return node_; }
     std::set<ObjectKey> services_with_endpoints() const;
-    const std::map<ObjectKey, Service>& services() const { return services_; }
+    const ByKey<Service>& services() const { return services_; }
 
     void mark_all();                     ///< the node or a setting changed
     void mark(const ObjectKey& service); ///< try again
-    std::set<ObjectKey> take_dirty();
+    std::vector<ObjectKey> take_dirty(); ///< sorted, each once
 
 private:
-    std::map<ObjectKey, Service> services_;
-    template <class T>
-    using ByKey = std::unordered_map<ObjectKey, T, ObjectKey::Hash>;
-
-    ByKey<ObjectKey> service_of_; ///< slice -> its Service; the name may be empty: nobody's
-    ByKey<std::map<ObjectKey, EndpointSlice>> slices_; ///< by Service
+    ByKey<Service> services_;
+    ByKey<EndpointSlice> slices_;
+    /// In order of their keys, never empty. The name may be empty: those of nobody.
+    ByKey<std::vector<const EndpointSlice*>> slices_of_;
     std::optional<Node> node_;
-    std::set<ObjectKey> dirty_;
+    std::unordered_set<ObjectKey, ObjectKey::Hash> dirty_;
 };
 
 } // namespace naru

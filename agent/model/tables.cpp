@@ -1,5 +1,6 @@
 #include "tables.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace naru {
@@ -107,8 +108,8 @@ std::string ServiceId::text() const
 
 std::size_t ServiceId::Hash::operator()(const ServiceId& id) const
 {
-    auto hash = ObjectKey::Hash{}(id.key);
-    for (auto part : {id.uid.hash(), id.port_name.hash(), static_cast<std::size_t>(id.protocol),
+    auto hash = ObjectKey::Hash{}(id.key); // without the uid: hardly ever do two share a name
+    for (auto part : {id.port_name.hash(), static_cast<std::size_t>(id.protocol),
                       static_cast<std::size_t>(id.family), static_cast<std::size_t>(id.scope)})
         hash = hash * 31 + part;
     return hash;
@@ -126,7 +127,7 @@ std::set<ObjectKey> services_in(const Tables& tables)
 {
     std::set<ObjectKey> keys;
     for (const auto& [id, _] : tables.services)
-        keys.insert(keys.end(), id.key);
+        keys.insert(id.key);
     return keys;
 }
 
@@ -135,15 +136,19 @@ std::set<ObjectKey> services_with_backends(const Tables& tables)
     std::set<ObjectKey> keys;
     for (const auto& [id, row] : tables.services)
         if (!row.backends.empty())
-            keys.insert(keys.end(), id.key);
+            keys.insert(id.key);
     return keys;
 }
 
 std::string render(const Tables& tables)
 {
+    std::vector<ServiceId> ids;
+    for (const auto& [id, _] : tables.services)
+        ids.push_back(id);
+    std::ranges::sort(ids);
     std::string out;
-    for (const auto& [id, row] : tables.services)
-        append(out, id, row);
+    for (const auto& id : ids)
+        append(out, id, tables.services.at(id));
     for (const auto& [key, row] : tables.frontends)
         append(out, key, row);
     return out;

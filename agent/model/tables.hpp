@@ -8,10 +8,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "address.hpp"
-#include "select.hpp"
+#include "backends.hpp"
 #include "service.hpp"
 
 namespace naru {
@@ -36,7 +37,7 @@ struct ServiceId {
 };
 
 struct ServiceRow {
-    std::vector<Backend> backends;          ///< sorted; serving ones only
+    Backends backends;                      ///< sorted; serving ones only
     std::uint32_t affinity_timeout_sec = 0; ///< 0: none
     bool drop_if_empty = false;
     lb_service_type type = LB_TYPE_CLUSTER_IP;
@@ -69,12 +70,20 @@ struct FrontendRow {
 
 /// The whole of it.
 struct Tables {
-    std::map<ServiceId, ServiceRow> services;
-    std::map<FrontendKey, FrontendRow> frontends;
+    std::unordered_map<ServiceId, ServiceRow, ServiceId::Hash> services;
+    std::map<FrontendKey, FrontendRow> frontends; ///< the rows of an address are neighbours
 
     bool empty() const { return services.empty() && frontends.empty(); }
     friend bool operator==(const Tables&, const Tables&) = default;
 };
+
+/// The row of `key` in one of the above, or in a map like them; null when there is none.
+template <class Rows>
+const typename Rows::mapped_type* find_row(const Rows& rows, const typename Rows::key_type& key)
+{
+    auto found = rows.find(key);
+    return found == rows.end() ? nullptr : &found->second;
+}
 
 std::set<ObjectKey> services_in(const Tables& tables);            ///< that have any row
 std::set<ObjectKey> services_with_backends(const Tables& tables); ///< that have a backend

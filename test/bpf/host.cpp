@@ -152,11 +152,12 @@ std::uint32_t Host::publish(const Spec& spec, std::uint32_t number, std::uint32_
 {
     if (!number)
         number = next_number_++;
+    auto backends = spec.backends;
+    std::ranges::sort(backends, {}, &Backend::at);
     ServiceRow row;
-    row.backends = spec.backends;
+    row.backends = backends;
     row.affinity_timeout_sec = spec.affinity_timeout_sec;
     row.drop_if_empty = spec.drop_if_empty;
-    std::ranges::sort(row.backends, {}, &Backend::at);
     auto known = [&](std::uint32_t which) {
         auto found = blocks_.find(which);
         return found == blocks_.end() ? nullptr : &found->second;

@@ -280,10 +280,12 @@ inline ServiceId udp_service(const std::string& name, Family family, Scope scope
 
 inline ServiceRow udp_row(const std::vector<SocketAddress>& backends)
 {
-    ServiceRow row;
+    std::vector<Backend> list;
     for (const auto& at : backends)
-        row.backends.push_back({.at = at, .chosen = true, .serving = true});
-    std::ranges::sort(row.backends);
+        list.push_back({.at = at, .chosen = true, .serving = true});
+    std::ranges::sort(list);
+    ServiceRow row;
+    row.backends = list;
     return row;
 }
 

@@ -192,10 +192,11 @@ private:
 /// A bit of everything the tables can say.
 Tables rich(Agent& node)
 {
-    auto web = row({backend("10.0.0.1"), backend("10.0.0.2"), backend("10.0.0.3")});
-    web.backends[1].local = true;
-    web.backends[2].chosen = false;
-    web.backends[2].terminating = true;
+    auto near = backend("10.0.0.2"), leaving = backend("10.0.0.3");
+    near.local = true;
+    leaving.chosen = false;
+    leaving.terminating = true;
+    auto web = row({backend("10.0.0.1"), near, leaving});
     web.affinity_timeout_sec = 10800;
     web.type = LB_TYPE_LOAD_BALANCER;
     web.source_ranges = {*Cidr::parse("10.1.0.0/16"), *Cidr::parse("192.0.2.0/24")};
@@ -340,8 +341,9 @@ TEST_CASE("a row that is installed already is not published again", "[kernel]")
     auto before = node.record(1);
     node.put(id("web"), web);
     CHECK(node.record(1).block == before.block);
-    web.backends[0].chosen = false;
-    node.put(id("web"), web);
+    auto idle = backend("10.0.0.1");
+    idle.chosen = false;
+    node.put(id("web"), row({idle, backend("10.0.0.2")}));
     CHECK(node.record(1).block != before.block);
 }
 

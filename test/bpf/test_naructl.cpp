@@ -57,8 +57,8 @@ Maps shop_maps()
     REQUIRE(kernel);
     ServiceId id{.key = {"shop", "web"}, .uid = "uid", .port_name = "http"};
     ServiceRow row;
-    for (auto address : {"10.1.0.1", "10.1.0.2"})
-        row.backends.push_back({.at = {addr(address), {8080}}, .chosen = true, .serving = true});
+    row.backends = {{.at = {addr("10.1.0.1"), {8080}}, .chosen = true, .serving = true},
+                    {.at = {addr("10.1.0.2"), {8080}}, .chosen = true, .serving = true}};
     row.affinity_timeout_sec = 60;
     REQUIRE(kernel->apply(PutService{id, row}));
     FrontendRow frontend;

@@ -65,9 +65,13 @@ TEST_CASE("an unconnected UDP socket keeps its backend while policies come and g
     Udp client{on.socket_of_v6};
     auto kept = node.ask(client, &vip);
     REQUIRE(kept.starts_with("b"));
-    auto only = udp_row(all); // one that this client has not
-    for (auto& backend : only.backends)
+    std::vector<Backend> one_chosen; // one that this client has not
+    for (auto backend : udp_row(all).backends) {
         backend.chosen = backend.at == (kept.starts_with("b1") ? all[1] : all[0]);
+        one_chosen.push_back(backend);
+    }
+    ServiceRow only;
+    only.backends = one_chosen;
 
     REQUIRE(node.kernel().apply(PutService{local, only}));
     REQUIRE(node.kernel().apply(PutFrontend{on.key(), udp_frontend(local)}));

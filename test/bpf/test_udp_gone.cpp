@@ -135,8 +135,7 @@ TEST_CASE("sockets stay with a backend that drains, or that another Service stil
     client.connect(on.vip());
 
     auto draining = udp_row({first});
-    draining.backends[0].chosen = false;
-    draining.backends[0].terminating = true;
+    draining.backends = {{.at = first, .serving = true, .terminating = true}};
     agent.put(id, draining);
     agent.tell();
     CHECK(node.ask(client) == "first as " + on.vip().text());

@@ -18,17 +18,16 @@ struct Wish {
     bool node_address = false;
 };
 
-std::map<FrontendKey, Claim> claims(const std::string& owner, std::int64_t created_sec,
-                                    std::vector<Wish> wishes)
+FrontendClaims claims(const std::string& owner, std::int64_t created_sec, std::vector<Wish> wishes)
 {
-    std::map<FrontendKey, Claim> out;
+    FrontendClaims out;
     for (const auto& wish : wishes) {
         Claim claim{.row = {}, .owner = {"shop", owner}, .created_sec = created_sec, .uid = "uid-" + owner};
         claim.row.kind = wish.kind;
         claim.row.node_address = wish.node_address;
         claim.row.inside = claim.row.outside =
             ServiceId{claim.owner, claim.uid, "", Protocol::tcp, Family::v4, Scope::cluster};
-        out.emplace(key(wish.key), claim);
+        out.try_emplace(key(wish.key), claim);
     }
     return out;
 }
@@ -39,7 +38,7 @@ struct Board {
     std::map<FrontendKey, FrontendRow> rows;
     std::vector<Notice> notices;
 
-    std::string replace(const std::string& owner, std::map<FrontendKey, Claim> next = {})
+    std::string replace(const std::string& owner, FrontendClaims next = {})
     {
         notices.clear();
         std::string out;
@@ -188,7 +187,7 @@ TEST_CASE("the older Service keeps a frontend whoever comes first", "[claims]")
 
 TEST_CASE("kind comes before age, age before uid, an unknown age is the youngest", "[claims]")
 {
-    auto wins = [](std::map<FrontendKey, Claim> a, std::map<FrontendKey, Claim> b) {
+    auto wins = [](FrontendClaims a, FrontendClaims b) {
         Board board;
         board.replace(std::string{a.begin()->second.owner.name}, a);
         board.replace(std::string{b.begin()->second.owner.name}, b);
@@ -301,7 +300,7 @@ TEST_CASE("an endpoint is naru's own when its packets would come back", "[claims
 namespace {
 
 /// 3.3 written down again, slowly: what the rows must be for this set of claims.
-std::map<FrontendKey, FrontendRow> expected(const std::map<std::string, std::map<FrontendKey, Claim>>& all)
+std::map<FrontendKey, FrontendRow> expected(const std::map<std::string, FrontendClaims>& all)
 {
     std::map<FrontendKey, FrontendRow> rows;
     std::map<FrontendKey, const Claim*> best;
@@ -334,7 +333,7 @@ TEST_CASE("ownership is a pure function of the claims, whatever their history", 
 {
     rc::prop("the rows reported are those of the whole set", [] {
         Board board;
-        std::map<std::string, std::map<FrontendKey, Claim>> all;
+        std::map<std::string, FrontendClaims> all;
         const std::vector<const char*> keys{"1.2.3.4:80/TCP", "1.2.3.4:81/TCP", "1.2.3.4:80/UDP",
                                             "5.6.7.8:80/TCP"};
         auto steps = *rc::gen::inRange(1, 40);
@@ -352,6 +351,8 @@ TEST_CASE("ownership is a pure function of the claims, whatever their history", 
                 all[owner] = next;
             board.replace(owner, next);
             RC_ASSERT(board.rows == expected(all));
+            RC_ASSERT(board.claims_of_all.rows() == board.rows);
+            RC_ASSERT(board.claims_of_all.row_count() == board.rows.size());
 
             std::map<FrontendKey, int> wanted_by;
             for (const auto& [_, theirs] : all)

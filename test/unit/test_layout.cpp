@@ -16,12 +16,23 @@ namespace {
 
 constexpr std::uint32_t seed = LB_DEFAULT_SEED;
 
+/// A list like `backends`, after `edit` has changed it as a vector.
+template <class Edit>
+Backends edited(const Backends& backends, Edit edit)
+{
+    std::vector<Backend> list{backends.begin(), backends.end()};
+    edit(list);
+    return list;
+}
+
 ServiceRow row_of(std::vector<const char*> backends)
 {
-    ServiceRow row;
+    std::vector<Backend> list;
     for (const auto* text : backends)
-        row.backends.push_back({.at = at(text), .chosen = true, .serving = true});
-    std::ranges::sort(row.backends);
+        list.push_back({.at = at(text), .chosen = true, .serving = true});
+    std::ranges::sort(list);
+    ServiceRow row;
+    row.backends = list;
     return row;
 }
 
@@ -67,15 +78,17 @@ Places places(const Block& block)
 
 ServiceRow random_row()
 {
-    ServiceRow row;
+    std::vector<Backend> list;
     for (std::uint8_t member = 0; member < 24; ++member) {
         if (*rc::gen::inRange(0, 2) == 0)
             continue;
         Backend backend{.at = at("10.0.0.0:80"), .serving = true};
         backend.at.address.bytes[15] = member;
         backend.chosen = *rc::gen::arbitrary<bool>();
-        row.backends.push_back(backend);
+        list.push_back(backend);
     }
+    ServiceRow row;
+    row.backends = list;
     return row;
 }
 
@@ -124,17 +137,21 @@ TEST_CASE("slots name chosen backends only, but all serving ones size the table"
 {
     Generations generations{1};
     auto row = row_of({"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"});
-    row.backends[0].chosen = false;
-    row.backends[0].terminating = true;
-    row.backends[1].local = true;
+    row.backends = edited(row.backends, [](auto& list) {
+        list[0].chosen = false;
+        list[0].terminating = true;
+        list[1].local = true;
+    });
     auto block = place(nullptr, row, generations, seed);
     CHECK(block->slots.size() == 127);
     CHECK(std::set(block->slots.begin(), block->slots.end()) == std::set<std::uint16_t>{1, 2});
     CHECK(block->rows[0].flags == (LB_BACKEND_SERVING | LB_BACKEND_TERMINATING));
     CHECK(block->rows[1].flags == (LB_BACKEND_CHOSEN | LB_BACKEND_SERVING | LB_BACKEND_LOCAL));
 
-    for (auto& backend : row.backends)
-        backend.chosen = false;
+    row.backends = edited(row.backends, [](auto& list) {
+        for (auto& backend : list)
+            backend.chosen = false;
+    });
     CHECK(place(&*block, row, generations, seed)->slots.empty());
 }
 
@@ -143,7 +160,7 @@ TEST_CASE("a change of flags keeps position and generation", "[layout]")
     Generations generations{1};
     auto row = row_of({"10.0.0.1:80", "10.0.0.2:80"});
     auto first = place(nullptr, row, generations, seed);
-    row.backends[0].chosen = false;
+    row.backends = edited(row.backends, [](auto& list) { list[0].chosen = false; });
     auto second = place(&*first, row, generations, seed);
     CHECK(text(*second) == text(*first));
     CHECK_FALSE(*second == *first);
@@ -184,16 +201,19 @@ TEST_CASE("the same row over what is installed is nothing to publish", "[layout]
 TEST_CASE("more backends than rows exist are refused", "[layout]")
 {
     Generations generations{1};
-    ServiceRow row;
+    std::vector<Backend> list;
     for (unsigned i = 0; i < LB_MAX_ROWS + 1; ++i) {
         Backend backend{.at = at("10.0.0.0:80")};
         backend.at.address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
         backend.at.address.bytes[15] = static_cast<std::uint8_t>(i);
         backend.at.port = {static_cast<std::uint16_t>(80 + (i >> 16))};
-        row.backends.push_back(backend);
+        list.push_back(backend);
     }
+    ServiceRow row;
+    row.backends = list;
     CHECK_FALSE(place(nullptr, row, generations, seed));
-    row.backends.pop_back();
+    list.pop_back();
+    row.backends = list;
     CHECK(place(nullptr, row, generations, seed)->rows.size() == LB_MAX_ROWS);
 }
 
@@ -241,8 +261,10 @@ TEST_CASE("a block that contradicts itself is not read", "[layout]")
     Generations generations{1};
     auto row = row_of({"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"});
     auto full = place(nullptr, row, generations, seed);
-    row.backends.erase(row.backends.begin() + 1);
-    row.backends[0].chosen = false;
+    row.backends = edited(row.backends, [](auto& list) {
+        list.erase(list.begin() + 1);
+        list[0].chosen = false;
+    });
     auto block = place(&*full, row, generations, seed); // position 1 vacant, 0 not chosen
     auto bytes = encode(*block, 7);
     REQUIRE(decode(bytes, 7, record_of(*block)) == *block);
@@ -344,13 +366,15 @@ TEST_CASE("a full set takes the places it needs, whatever its sibling has there"
 {
     Generations generations{1};
     auto sibling = place(nullptr, row_of({"10.0.0.1:80"}), generations, seed);
-    ServiceRow full;
+    std::vector<Backend> list;
     for (std::uint32_t i = 0; i < LB_MAX_ROWS; ++i) {
         Backend backend{.at = at("10.1.0.0:80"), .serving = true};
         backend.at.address.bytes[14] = static_cast<std::uint8_t>(i >> 8);
         backend.at.address.bytes[15] = static_cast<std::uint8_t>(i);
-        full.backends.push_back(backend);
+        list.push_back(backend);
     }
+    ServiceRow full;
+    full.backends = list;
     CHECK(place(nullptr, full, generations, seed, &*sibling)->rows.size() == LB_MAX_ROWS);
 }
 

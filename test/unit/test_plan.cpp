@@ -361,9 +361,10 @@ void random_event(Store& store)
 Tables fresh(const Store& store, const NodeView& node)
 {
     Planner planner;
-    std::set<ObjectKey> all;
+    std::vector<ObjectKey> all;
     for (const auto& [key, _] : store.services())
-        all.insert(key);
+        all.push_back(key);
+    std::ranges::sort(all);
     planner.update(store, all, node, {});
     return planner.wanted();
 }

@@ -74,10 +74,11 @@ ServiceId service_id(Family family, Protocol protocol, std::uint32_t service)
 
 ServiceRow service_row(const std::vector<SocketAddress>& backends)
 {
-    ServiceRow row;
+    std::vector<Backend> list;
     for (const auto& at : backends)
-        row.backends.push_back(
-            {.at = at, .chosen = true, .serving = true, .local = true, .terminating = false});
+        list.push_back({.at = at, .chosen = true, .serving = true, .local = true, .terminating = false});
+    ServiceRow row;
+    row.backends = list;
     return row;
 }
 

@@ -13,11 +13,10 @@ namespace {
 ctl::Snapshot mixed()
 {
     ctl::Snapshot tables;
-    auto row = row_with(
-        {backend_at("10.1.0.1:8080", true), backend_at("10.1.0.2:8080"), backend_at("10.1.0.3:8080")});
-    row.backends[1].chosen = false;
-    row.backends[2].terminating = true;
-    put_service(tables, 7, name_of("web"), row);
+    auto serving = backend_at("10.1.0.2:8080"), last = backend_at("10.1.0.3:8080");
+    serving.chosen = false;
+    last.terminating = true;
+    put_service(tables, 7, name_of("web"), row_with({backend_at("10.1.0.1:8080", true), serving, last}));
     return tables;
 }
 

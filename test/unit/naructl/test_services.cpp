@@ -35,8 +35,9 @@ TEST_CASE("a document has every row, with addresses as text and numbers as numbe
 TEST_CASE("outside addresses are judged by the set and the policy of clients from outside")
 {
     auto tables = shop();
-    auto local = row_with({backend_at("10.1.0.1:8080", true), backend_at("10.1.0.2:8080")});
-    local.backends[1].chosen = false;
+    auto idle = backend_at("10.1.0.2:8080");
+    idle.chosen = false;
+    auto local = row_with({backend_at("10.1.0.1:8080", true), idle});
     local.affinity_timeout_sec = 10800;
     put_service(tables, 2, name_of("web", LB_SCOPE_LOCAL), local);
     tables.frontends.clear();
