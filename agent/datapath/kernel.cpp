@@ -120,6 +120,8 @@ Progress Kernel::State::put_frontends(std::span<const Change> changes)
 {
     std::vector<lb_frontend_key> keys;
     std::vector<lb_frontend> rows;
+    keys.reserve(changes.size());
+    rows.reserve(changes.size());
     std::optional<Error> unresolved;
     for (const auto& change : changes) {
         const auto& put = std::get<PutFrontend>(change);
@@ -133,13 +135,17 @@ Progress Kernel::State::put_frontends(std::span<const Change> changes)
     }
 
     auto progress = frontends.put(keys, rows);
+    auto& held = contents.tables.frontends;
+    auto next = held.lower_bound(std::get<PutFrontend>(changes.front()).key); // they mostly come in order
     for (const auto& change : changes.first(progress.done)) {
         const auto& put = std::get<PutFrontend>(change);
-        auto [at, added] = contents.tables.frontends.try_emplace(put.key);
-        if (!added)
+        const auto before = held.size();
+        auto at = held.try_emplace(next, put.key);
+        if (held.size() == before)
             count_sides(at->second, false);
         count_sides(put.row, true);
         at->second = put.row;
+        next = std::next(at);
     }
     if (!progress.error)
         progress.error = std::move(unresolved);
@@ -205,9 +211,14 @@ Held* Kernel::State::find(const std::optional<ServiceId>& id)
 
 void Kernel::State::count_sides(const FrontendRow& row, bool up)
 {
-    for (const auto* side : {&row.inside, &row.outside})
-        if (auto* held = find(*side))
-            up ? ++held->frontends : --held->frontends;
+    auto count = [up](Held* held, std::uint32_t sides) {
+        if (held)
+            held->frontends = up ? held->frontends + sides : held->frontends - sides;
+    };
+    if (row.inside == row.outside)
+        return count(find(row.inside), 2);
+    count(find(row.inside), 1);
+    count(find(row.outside), 1);
 }
 
 } // namespace naru

@@ -25,12 +25,15 @@ struct Kernel::State::Staged {
     const PutService& put;
     Held* old; ///< null: a new service
     Block block;
+    lb_service_name name;
     bool publishes; ///< false: the block in place is as it should be
     std::uint32_t number = 0;
     std::uint32_t offset = 0;
     std::optional<lb_service_type> type_before = {};
     std::vector<Cidr> ranges_before = {};
-    Undo undo = {};
+    bool named = false;                      ///< its name is written
+    std::vector<lb_range_key> admitted = {}; ///< source ranges that are written
+    bool visible = false;                    ///< nothing of it can be taken back
 
     bool renames() const { return type_before != put.row.type; }
 };
@@ -44,8 +47,8 @@ Progress Kernel::State::put_services(std::span<const Change> changes)
     staged.reserve(changes.size());
     Progress progress;
     auto stop_at = [&](std::size_t count, Error why) {
-        while (staged.size() > count)
-            staged.pop_back();
+        for (; staged.size() > count; staged.pop_back())
+            take_back(staged.back());
         progress.error = std::move(why);
     };
 
@@ -89,11 +92,12 @@ Result<Kernel::State::Staged> Kernel::State::stage(const PutService& put, std::s
         return error(
             fmt::format("{}: {} backends are more than the {} that one service can have; nothing was changed",
                         id.text(), row.backends.size(), LB_MAX_ROWS));
-    if (auto name = to_raw(id, row.type); !name)
+    auto name = to_raw(id, row.type);
+    if (!name)
         return std::unexpected{name.error()};
 
     bool publishes = !installed || !(*installed == *block);
-    Staged staged{.put = put, .old = old, .block = std::move(*block), .publishes = publishes};
+    Staged staged{.put = put, .old = old, .block = std::move(*block), .name = *name, .publishes = publishes};
     if (old) {
         const auto& was = contents.tables.services.at(id);
         staged.type_before = was.type;
@@ -101,15 +105,18 @@ Result<Kernel::State::Staged> Kernel::State::stage(const PutService& put, std::s
         staged.number = old->number;
         staged.offset = old->record.block;
     } else {
-        auto number = take_number(id, staged.undo);
+        auto number = take_number(id);
         if (!number)
             return std::unexpected{number.error()};
         staged.number = *number;
     }
     if (publishes) {
-        auto offset = take_space(id, staged.block.bytes(), staged.undo);
-        if (!offset)
+        auto offset = take_space(id, staged.block.bytes());
+        if (!offset) {
+            if (!old)
+                contents.numbers.give_back(staged.number);
             return std::unexpected{offset.error()};
+        }
         staged.offset = *offset;
     }
     generations = next;
@@ -125,17 +132,30 @@ Progress Kernel::State::write_names(std::vector<Staged>& staged)
         if (staged[i].renames()) {
             whose.push_back(i);
             numbers.push_back(staged[i].number);
-            values.push_back(*to_raw(staged[i].put.id, staged[i].put.row.type));
+            values.push_back(staged[i].name);
         }
     auto progress = names.put(numbers, values);
-    for (std::size_t i = 0; i < progress.done; ++i) {
-        auto& each = staged[whose[i]];
-        each.undo.add([this, number = each.number, type = each.type_before, &id = each.put.id] {
-            (void)(type ? names.put(number, *to_raw(id, *type)) : names.erase(number));
-        });
-    }
+    for (std::size_t i = 0; i < progress.done; ++i)
+        staged[whose[i]].named = true;
     progress.done = progress.error ? whose[progress.done] : staged.size();
     return progress;
+}
+
+/// What was written and taken for a service that does not become visible.
+void Kernel::State::take_back(const Staged& staged)
+{
+    if (staged.visible)
+        return;
+    contents.ranges -= staged.admitted.size();
+    for (const auto& key : staged.admitted)
+        (void)ranges.erase(key);
+    if (staged.named)
+        (void)(staged.type_before ? names.put(staged.number, *to_raw(staged.put.id, *staged.type_before))
+                                  : names.erase(staged.number));
+    if (staged.publishes)
+        contents.space.give_back(staged.offset, staged.block.bytes());
+    if (!staged.old)
+        contents.numbers.give_back(staged.number);
 }
 
 Result<> Kernel::State::publish(Staged& staged)
@@ -147,7 +167,7 @@ Result<> Kernel::State::publish(Staged& staged)
             return std::unexpected{memory.error()};
         encode(staged.block, staged.number, *memory);
     }
-    staged.undo.forget();
+    staged.visible = true;
 
     if (staged.publishes) {
         const lb_service record{.block = staged.offset,
@@ -208,7 +228,7 @@ Result<> Kernel::State::apply(const EraseService& erase)
     return unnamed;
 }
 
-Result<std::uint32_t> Kernel::State::take_number(const ServiceId& id, Undo& undo)
+Result<std::uint32_t> Kernel::State::take_number(const ServiceId& id)
 {
     auto number = contents.numbers.take();
     if (!number) {
@@ -218,11 +238,10 @@ Result<std::uint32_t> Kernel::State::take_number(const ServiceId& id, Undo& undo
     if (!number)
         return error(fmt::format("{}: lb_services is full ({} services); nothing was changed", id.text(),
                                  contents.held.size()));
-    undo.add([this, number = *number] { contents.numbers.give_back(number); });
     return *number;
 }
 
-Result<std::uint32_t> Kernel::State::take_space(const ServiceId& id, std::size_t bytes, Undo& undo)
+Result<std::uint32_t> Kernel::State::take_space(const ServiceId& id, std::size_t bytes)
 {
     auto offset = contents.space.take(bytes);
     if (!offset) {
@@ -233,7 +252,6 @@ Result<std::uint32_t> Kernel::State::take_space(const ServiceId& id, std::size_t
         return error(
             fmt::format("{}: lb_arena has no room for {} bytes ({} of {} are used); nothing was changed",
                         id.text(), bytes, contents.space.used(), contents.space.capacity()));
-    undo.add([this, offset = *offset, bytes] { contents.space.give_back(offset, bytes); });
     return *offset;
 }
 
@@ -250,10 +268,7 @@ Result<> Kernel::State::admit(Staged& staged)
         if (auto written = ranges.put(key, 1); !written)
             return written;
         ++contents.ranges;
-        staged.undo.add([this, key] {
-            --contents.ranges;
-            (void)ranges.erase(key);
-        });
+        staged.admitted.push_back(key);
     }
     return {};
 }

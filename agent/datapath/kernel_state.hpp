@@ -12,24 +12,6 @@
 
 namespace naru {
 
-/// Takes back what was written, in reverse order, unless it is told that all went well.
-class Undo {
-public:
-    Undo() = default;
-    Undo(Undo&&) = default;
-    Undo& operator=(Undo&&) = delete;
-    ~Undo()
-    {
-        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step)
-            (*step)();
-    }
-    void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
-    void forget() { steps_.clear(); }
-
-private:
-    std::vector<std::function<void()>> steps_;
-};
-
 /// What nobody can find any more, and may still be in use until the ticket has passed.
 struct Retired {
     std::uint64_t ticket = 0;
@@ -73,11 +55,12 @@ struct Kernel::State {
     Result<Staged> stage(const PutService& put, std::span<const Staged> before, Generations& generations);
     Progress write_names(std::vector<Staged>& staged);
     Result<> publish(Staged& staged);
+    void take_back(const Staged& staged);
     std::optional<Block> sibling_of(const ServiceId& id, std::span<const Staged> before);
     std::optional<Block> block_of(const Held& held); ///< none when it is not what was written
 
-    Result<std::uint32_t> take_number(const ServiceId& id, Undo& undo);
-    Result<std::uint32_t> take_space(const ServiceId& id, std::size_t bytes, Undo& undo);
+    Result<std::uint32_t> take_number(const ServiceId& id);
+    Result<std::uint32_t> take_space(const ServiceId& id, std::size_t bytes);
     Result<> admit(Staged& staged);
     Result<> stop_admitting(std::uint32_t number, std::vector<Cidr>& admitted,
                             const std::vector<Cidr>& stale);
