@@ -13,6 +13,7 @@
 #include "device_rows.hpp"
 #include "knobs.hpp"
 #include "loader.hpp"
+#include "missing.hpp"
 #include "object_info.hpp"
 #include "pins.hpp"
 #include "probe.hpp"
@@ -48,6 +49,8 @@ Result<Datapath> Datapath::prepare(const DatapathOptions& options)
         return std::unexpected{features.error()};
     for (const auto& line : features->advice)
         spdlog::warn("{}", line);
+    for (const auto& line : missing(*features, options))
+        spdlog::warn("{}", line);
     auto wanted = options;
     if (options.socket_lb != SocketLb::off) {
         auto cgroup = find_cgroup(options.cgroup_path);
@@ -55,7 +58,7 @@ Result<Datapath> Datapath::prepare(const DatapathOptions& options)
             return std::unexpected{cgroup.error()};
         wanted.cgroup_path = *cgroup;
     }
-    auto config = knobs(options, *features);
+    auto config = knobs(wanted, *features);
     if (!config)
         return std::unexpected{config.error()};
     auto pins = Pins::open(options.bpf_path);

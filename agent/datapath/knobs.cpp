@@ -1,5 +1,6 @@
 #include "knobs.hpp"
 
+#include <algorithm>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -63,13 +64,15 @@ Result<lb_config> knobs(const DatapathOptions& options, const KernelFeatures& fe
     lb_config config{};
     if (options.socket_lb != SocketLb::off) {
         auto cookie = netns_cookie();
+        if (!cookie && cookie.error().code == std::errc::no_protocol_option)
+            cookie = netns_cookie_below(options.cgroup_path);
         if (!cookie)
             return std::unexpected{cookie.error()};
         config.host_netns_cookie = *cookie;
     }
     config.hz = ticks_per_second();
     config.seed = options.seed;
-    config.arena_bytes = options.arena_bytes;
+    config.arena_bytes = std::min(options.arena_bytes, features.largest_value);
     config.reject_per_sec = rejects_per_sec;
     config.new_flow_per_sec = new_flows_per_sec;
     for (std::size_t i = 0; i < snat.size(); ++i) {

@@ -142,7 +142,7 @@ Result<> make_maps(const Pins& pins, const DatapathOptions& options, const lb_co
     for (const auto& embedded : embedded_objects(options.socket_lb))
         if (auto made = make_maps_of(embedded, pins.maps(), config); !made)
             return made;
-    return mark_layout(pins, options.arena_bytes);
+    return mark_layout(pins, config.arena_bytes);
 }
 
 Result<Programs> load_programs(const fs::path& maps, SocketLb socket_lb, const lb_config& config)

@@ -21,10 +21,6 @@
 #include "fd.hpp"
 #include "tcx.hpp"
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
 namespace naru {
 
 namespace fs = std::filesystem;
@@ -91,6 +87,21 @@ bool has_tcx()
     return failed == 0 || failed == -ENOENT;
 }
 
+/// How large the only value of an array may be. Before Linux 6.0 kmalloc's limit is the answer, and E2BIG the
+/// error. Of this many such values no kernel has room, so where they are allowed nothing is allocated.
+std::uint32_t largest_value(std::uint32_t wanted)
+{
+    constexpr std::uint32_t too_many = 1u << 31;
+    auto size = wanted;
+    for (auto entries = too_many; size > 1; size /= 2, entries = 1) {
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+        const UniqueFd map{bpf_map_create(BPF_MAP_TYPE_ARRAY, "naru_probe", 4, size, entries, &options)};
+        if (map || errno != E2BIG)
+            break;
+    }
+    return size;
+}
+
 std::vector<std::string> advice()
 {
     std::vector<std::string> lines;
@@ -148,6 +159,7 @@ Result<KernelFeatures> probe_kernel(SocketLb socket_lb)
     return KernelFeatures{.set_retval = has_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval),
                           .fib_source = fib_names_source(),
                           .tcx = has_tcx(),
+                          .largest_value = largest_value(LB_ARENA_BYTES),
                           .advice = advice()};
 }
 
@@ -187,21 +199,6 @@ Result<fs::path> find_cgroup(const fs::path& wanted)
             "no cgroup v2 is mounted: mount -t cgroup2 none FOLDER, name the folder with --cgroup-path, or "
             "run with --socket-lb off");
     return found;
-}
-
-Result<std::uint64_t> netns_cookie()
-{
-    UniqueFd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-    if (!socket)
-        return sys_error("open a socket");
-    std::uint64_t cookie = 0;
-    socklen_t length = sizeof cookie;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0)
-        return sys_error(
-            fmt::format("this kernel ({}) does not tell network namespaces apart (SO_NETNS_COOKIE): run "
-                        "Linux 5.14 or newer, or naru-agent with --socket-lb off",
-                        kernel_release()));
-    return cookie;
 }
 
 } // namespace naru

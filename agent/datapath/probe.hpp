@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "model/result.hpp"
+#include "netns_cookie.hpp"
 #include "options.hpp"
 
 namespace naru {
 
 struct KernelFeatures {
-    bool set_retval = false;         ///< a refused socket call can be given its own errno
-    bool fib_source = false;         ///< a route lookup names the preferred source (Linux 6.7)
-    bool tcx = false;                ///< Linux 6.6
+    bool set_retval = false;                      ///< a refused socket call can be given its own errno
+    bool fib_source = false;                      ///< a route lookup names the preferred source (Linux 6.7)
+    bool tcx = false;                             ///< Linux 6.6
+    std::uint32_t largest_value = LB_ARENA_BYTES; ///< of a map that is one value; 4 MiB before Linux 6.0
     std::vector<std::string> advice; ///< works, but slower or less safe than it could; for the log
 };
 
@@ -30,8 +32,5 @@ Result<std::filesystem::path> find_cgroup(const std::filesystem::path& wanted);
 /// The mount point of cgroup v2 in the text of /proc/self/mountinfo; empty: none. Prefers one that shows the
 /// whole hierarchy.
 std::filesystem::path cgroup_mount(const std::string& mountinfo);
-
-/// The cookie of the network namespace this process runs in.
-Result<std::uint64_t> netns_cookie();
 
 } // namespace naru
