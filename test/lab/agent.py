@@ -50,7 +50,7 @@ class Agent:
         child = system.spawn(argv, self.place.netns, self.place.cgroup, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            out, err = child.communicate(timeout=15)
+            out, err = child.communicate(timeout=15 * system.PATIENCE)
         except subprocess.TimeoutExpired:
             child.kill()
             out, err = child.communicate()
@@ -83,7 +83,7 @@ class Agent:
     def naructl(self, *words):
         """Standard output, or an error that carries what it said."""
         done = subprocess.run([str(self.bin / "naructl"), "--bpf-path", str(self.pins), *words],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=20 * system.PATIENCE)
         if done.returncode != 0:
             raise RuntimeError(f"naructl {' '.join(words)} ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout

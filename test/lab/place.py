@@ -93,15 +93,15 @@ class Place:
             self.do("unserve", port=int(port), proto=proto or "tcp")
             self.served.discard(text)
 
-    def fetch(self, address, port, proto="tcp", count=1, timeout=2, **more):
+    def fetch(self, address, port, proto="tcp", count=1, timeout=2 * system.PATIENCE, **more):
         answers = self.do("fetch", address=address, port=port, proto=proto, count=count, timeout=timeout, **more)
         return [Answer(**answer) for answer in answers]
 
     def get(self, port, path, address="127.0.0.1"):
         """One HTTP request: {"status", "headers", "body"} or {"error"}."""
-        return self.do("get", address=address, port=port, path=path, timeout=2)
+        return self.do("get", address=address, port=port, path=path, timeout=2 * system.PATIENCE)
 
-    def open(self, address, port, proto="tcp", timeout=2, **more):
+    def open(self, address, port, proto="tcp", timeout=2 * system.PATIENCE, **more):
         return Flow(self, next(self.numbers), address, port, proto, timeout, more)
 
     def stay(self):

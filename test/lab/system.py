@@ -13,6 +13,7 @@ NETNS = Path("/run/netns")
 BPFFS = Path("/sys/fs/bpf")
 PYTHON = "/usr/bin/python3"
 CLONE_NEWNET = 0x40000000
+PATIENCE = float(os.environ.get("NARU_PATIENCE", "1"))  # how much longer everything may take, as in an emulated machine
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -149,7 +150,7 @@ def remove_pins(folder):
 
 def wait_until(holds, within, what):
     """Waits for a condition, never for a time. Returns what the condition gave."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * PATIENCE
     while True:
         value = holds()
         if value:

@@ -8,8 +8,8 @@ from .objects import port, service, slices
 from .place import tally
 
 FAMILIES = (4, 6)
-BUDGET = 5          # seconds for a change to be seen everywhere, on a busy machine
-SILENCE = 0.7       # seconds without an answer that count as a drop
+BUDGET = 5 * system.PATIENCE     # seconds for a change to be seen everywhere, on a busy machine
+SILENCE = 0.7 * system.PATIENCE  # seconds without an answer that count as a drop
 SERVED = ["8080/tcp", "8081/tcp", "8080/udp", "8081/udp"]
 HOST_SERVED = ["7000/tcp", "7000/udp"]
 
