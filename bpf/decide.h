@@ -80,8 +80,6 @@ static __always_inline enum lb_reason unserved(const struct lb_packet *p)
 		if (p->tuple.proto == IPPROTO_TCP && !starts_flow(p))
 			return LB_NO_FLOW;
 		return LB_PORT_UNSERVED;
-	case LB_L4_FRAGMENT:
-		return LB_FRAGMENT;
 	case LB_L4_BROKEN:
 		return LB_MALFORMED;
 	case LB_L4_ICMP:

@@ -147,6 +147,14 @@ struct {
 	__type(value, struct lb_sock_udp);
 } lb_sock_udp SEC(".maps");
 
+/* Datagrams in pieces. Losing an entry: the pieces that still come are dropped, and the datagram with them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_FRAGMENTS_MAX);
+	__type(key, struct lb_fragment_key);
+	__type(value, struct lb_fragment);
+} lb_fragments SEC(".maps");
+
 /* ---- counters ---- */
 
 struct {

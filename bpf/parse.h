@@ -24,6 +24,8 @@
 
 #define LB_IP_MF 0x2000
 #define LB_IP_OFFSET 0x1fff
+#define LB_IP6_MF 0x0001
+#define LB_IP6_OFFSET 0xfff8
 #define LB_MAX_EXT_HEADERS 6
 
 #define LB_TCP_FIN 0x01
@@ -37,6 +39,13 @@ struct icmp_header {
 	__u8 code;
 	__u16 checksum;
 	__be32 rest;
+};
+
+struct fragment_header {
+	__u8 nexthdr;
+	__u8 reserved;
+	__be16 offset; /* bytes; the low bits are flags */
+	__be32 id;
 };
 
 #define LB_ICMP_ECHO_REPLY 0
@@ -55,7 +64,7 @@ enum lb_l4 {
 	LB_L4_OTHER = 0, /* a protocol without ports that naru knows */
 	LB_L4_PORTS,	 /* TCP or UDP, tuple complete */
 	LB_L4_ICMP,	 /* ICMP of the packet's own family: icmp_type is set */
-	LB_L4_FRAGMENT,	 /* first fragment or later one: ports unknown or not to be relied on */
+	LB_L4_FRAGMENT,	 /* a fragment that does not begin with it */
 	LB_L4_BROKEN,	 /* header missing, cut off or contradicting itself */
 };
 
@@ -72,6 +81,8 @@ struct lb_packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 plain; /* no options, no extension headers */
+	__be16 fragment; /* IPv4: flags and offset; IPv6: the same word of the fragment header, 0 without one */
+	__u16 fragment_at; /* offset of the header that holds it */
 };
 
 struct cursor {
@@ -183,7 +194,9 @@ static __always_inline bool parse_v4(void *data, struct cursor *c, struct lb_pac
 	p->tuple.proto = ip->protocol;
 	lb_addr_v4(&p->tuple.src, ip->saddr);
 	lb_addr_v4(&p->tuple.dst, ip->daddr);
-	if (ip->frag_off & bpf_htons(LB_IP_MF | LB_IP_OFFSET))
+	p->fragment = ip->frag_off;
+	p->fragment_at = p->l3;
+	if (ip->frag_off & bpf_htons(LB_IP_OFFSET))
 		p->l4_kind = LB_L4_FRAGMENT;
 	else
 		parse_l4(c, p);
@@ -191,12 +204,12 @@ static __always_inline bool parse_v4(void *data, struct cursor *c, struct lb_pac
 	return true;
 }
 
-/* A bounded walk; what it cannot see through counts as a protocol without ports. Mapped addresses mean IPv4 in every
- * table and have no business in an IPv6 header. */
+/* A bounded walk; what it cannot see through counts as a protocol without ports. It ends at a fragment header: behind
+ * it stands the transport, or in a later fragment data. Mapped addresses mean IPv4 in every table and have no business
+ * in an IPv6 header. */
 static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_packet *p)
 {
 	struct ipv6hdr *ip = pull(c, sizeof(*ip));
-	bool fragment = false;
 	__u8 next;
 
 	if (!ip || ip->version != 6)
@@ -223,15 +236,18 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 		opt = pull(c, 8);
 		if (!opt)
 			break;
-		if (next == LB_IPPROTO_FRAGMENT)
-			fragment = true;
-		else if (opt->hdrlen && !pull(c, opt->hdrlen * 8))
+		if (next == LB_IPPROTO_FRAGMENT) {
+			p->fragment = ((struct fragment_header *)opt)->offset;
+			p->fragment_at = (void *)opt - data;
+			next = opt->nexthdr;
+			break;
+		} else if (opt->hdrlen && !pull(c, opt->hdrlen * 8))
 			break;
 		next = opt->nexthdr;
 	}
 	p->l4 = c->pos - data;
 	p->tuple.proto = next;
-	if (fragment)
+	if (p->fragment & bpf_htons(LB_IP6_OFFSET))
 		p->l4_kind = LB_L4_FRAGMENT;
 	else
 		parse_l4(c, p);

@@ -146,9 +146,11 @@ static __always_inline enum lb_reason answer_echo(struct __sk_buff *skb, const s
 	struct lb_rewrite rw = {.src = p->tuple.dst, .dst = p->tuple.src};
 
 	/* Exchanging the addresses changes neither the header sum nor the pseudo header's. */
-	if (bpf_l4_csum_replace(skb, p->l4 + offsetof(struct icmp_header, checksum), old_word, new_word, sizeof(__u16)) ||
-	    bpf_skb_store_bytes(skb, p->l4, &type, sizeof(type), 0) || store_addresses(skb, p, &rw) ||
-	    set_ttl(skb, p, LB_ANSWER_TTL) != LB_PASS || turn_round(skb))
+	if (p->l4_kind == LB_L4_ICMP &&
+	    (bpf_l4_csum_replace(skb, p->l4 + offsetof(struct icmp_header, checksum), old_word, new_word, sizeof(__u16)) ||
+	     bpf_skb_store_bytes(skb, p->l4, &type, sizeof(type), 0)))
+		return LB_REWRITE_FAILED; /* a later fragment of an echo request has no type */
+	if (store_addresses(skb, p, &rw) || set_ttl(skb, p, LB_ANSWER_TTL) != LB_PASS || turn_round(skb))
 		return LB_REWRITE_FAILED;
 	return LB_ECHO;
 }

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "decide.h"
 #include "fib.h"
+#include "fragment.h"
 #include "gone.h"
 #include "maps.h"
 #include "metrics.h"
@@ -74,23 +75,38 @@ static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const st
 	return track(p, pick, &source, flags, now, dice, rw);
 }
 
+static __always_inline enum lb_side side_of(const struct lb_device *device)
+{
+	return device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
+}
+
+/* The row of the device a packet came in on; NULL when it concerns nobody here: sent to others than this node alone, it
+ * would arrive several times past the stack; a frame of a VLAN belongs to the VLAN device above this one, which has
+ * programs if it is an uplink. */
+static __always_inline const struct lb_device *came_in_by(const struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct lb_device *device = bpf_map_lookup_elem(&lb_devices, &ifindex);
+
+	if (!device || (skb->vlan_present && (skb->vlan_tci & LB_VLAN_ID)))
+		return NULL;
+	if (skb->pkt_type == LB_PACKET_HOST)
+		return device;
+	return side_of(device) == LB_SIDE_INSIDE && skb->pkt_type == LB_PACKET_OTHERHOST ? device : NULL;
+}
+
 static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struct lb_packet *p, __u64 now,
 					      struct lb_rewrite *rw)
 {
-	__u32 ifindex = skb->ifindex, dice = bpf_get_prandom_u32();
-	const struct lb_device *device;
+	const struct lb_device *device = came_in_by(skb);
+	__u32 dice = bpf_get_prandom_u32();
 	struct lb_pick pick = {};
 	enum lb_reason why;
 	enum lb_side side;
 
-	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
 	if (!device)
 		return LB_PASS;
-	side = device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
-	if (skb->pkt_type != LB_PACKET_HOST && (side == LB_SIDE_OUTSIDE || skb->pkt_type != LB_PACKET_OTHERHOST))
-		return LB_PASS; /* not sent to this node alone: past the stack it would arrive several times */
-	if (skb->vlan_present && (skb->vlan_tci & LB_VLAN_ID))
-		return LB_PASS; /* belongs to the VLAN device above this one, which has programs if it is an uplink */
+	side = side_of(device);
 	if (lb_addr_is_loopback(&p->tuple.dst))
 		return LB_LOOPBACK;
 	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
@@ -177,6 +193,41 @@ static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet 
 	return verdict;
 }
 
+/* The whole way of a piece that is not the first one: it shares nothing with that of other packets, which need not pay
+ * for it. */
+static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_packet *p, __u64 now, enum lb_hook hook)
+{
+	const struct lb_device *device = NULL;
+	enum lb_reason why = LB_PASS;
+	struct lb_rewrite rw = {};
+	int verdict = TC_ACT_UNSPEC;
+
+	if (hook == LB_HOOK_TC_INGRESS)
+		device = came_in_by(skb);
+	if (device && lb_addr_is_loopback(&p->tuple.dst))
+		why = LB_LOOPBACK;
+	else if (device || hook == LB_HOOK_TC_EGRESS)
+		why = later_piece(skb, p, hook, now, &rw);
+	if (why != LB_FRAGMENT_WAIT && waits(skb))
+		skb->tc_index = 0;
+
+	if (why == LB_FRAGMENT_WAIT) {
+		verdict = bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	} else if (why == LB_ECHO) {
+		why = answer_echo(skb, p);
+		verdict = why == LB_ECHO ? (int)bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+	} else if (why != LB_PASS) {
+		if (why == LB_FORWARD_LOCAL && device && device->master)
+			stay_on_bridge(skb, p, device->master, &rw);
+		if (why <= LB_REPLY_SNAT)
+			why = translate(skb, p, &rw, why, &verdict);
+		if (why > LB_REPLY_SNAT)
+			verdict = TC_ACT_SHOT;
+	}
+	count(hook, why, skb->len);
+	return verdict;
+}
+
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
@@ -185,8 +236,13 @@ int tc_ingress(struct __sk_buff *skb)
 	struct lb_rewrite rw = {};
 	enum lb_reason why = LB_PASS;
 
-	if (load_packet(skb, &p))
+	if (load_packet(skb, &p)) {
+		if (p.l4_kind == LB_L4_FRAGMENT)
+			return carry_piece(skb, &p, now, LB_HOOK_TC_INGRESS);
 		why = ingress(skb, &p, now, &rw);
+		if (is_first_piece(&p))
+			why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
+	}
 	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_INGRESS);
 }
 
@@ -198,10 +254,16 @@ int tc_egress(struct __sk_buff *skb)
 	struct lb_rewrite rw = {};
 	enum lb_reason why = LB_PASS;
 
-	if (load_packet(skb, &p) && p.l4_kind == LB_L4_PORTS) {
-		why = reply(&p, false, now, &rw);
-		if (why == LB_PASS)
-			note_own_flow(skb, &p, now);
+	if (load_packet(skb, &p)) {
+		if (p.l4_kind == LB_L4_FRAGMENT)
+			return carry_piece(skb, &p, now, LB_HOOK_TC_EGRESS);
+		if (p.l4_kind == LB_L4_PORTS) {
+			why = reply(&p, false, now, &rw);
+			if (why == LB_PASS)
+				note_own_flow(skb, &p, now);
+		}
+		if (is_first_piece(&p))
+			why = first_piece(skb, &p, LB_HOOK_TC_EGRESS, why, now, &rw);
 	}
 	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_EGRESS);
 }

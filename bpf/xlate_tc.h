@@ -51,25 +51,33 @@ static __always_inline long store_addresses(struct __sk_buff *skb, const struct 
 	return bpf_skb_store_bytes(skb, p->l3 + LB_IP6_SADDR, &rw->src, 32, 0);
 }
 
-static __always_inline enum lb_reason rewrite_headers(struct __sk_buff *skb, const struct lb_packet *p,
-						      const struct lb_rewrite *rw)
+/* Ports, and what they and the addresses do to the transport checksum. */
+static __always_inline long rewrite_l4(struct __sk_buff *skb, const struct lb_packet *p, const struct lb_rewrite *rw,
+				       __s64 diff)
 {
 	__u64 flags = p->tuple.proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-	__u32 ports_at = p->l4, old_ports, new_ports;
-	__s64 diff;
-
-	diff = bpf_csum_diff((__be32 *)&p->tuple.src, 32, (__be32 *)&rw->src, 32, 0);
-	old_ports = p->tuple.sport | (__u32)p->tuple.dport << 16;
-	new_ports = rw->sport | (__u32)rw->dport << 16;
+	__u32 old_ports = p->tuple.sport | (__u32)p->tuple.dport << 16, new_ports = rw->sport | (__u32)rw->dport << 16;
 
 	if (csum_addresses(skb, p, flags, diff) ||
 	    bpf_l4_csum_replace(skb, l4_csum_offset(p), old_ports, new_ports, flags | sizeof(__u32)))
-		return LB_REWRITE_FAILED;
+		return -1;
+	return bpf_skb_store_bytes(skb, p->l4, &new_ports, sizeof(new_ports), 0);
+}
+
+static __always_inline enum lb_reason rewrite_headers(struct __sk_buff *skb, const struct lb_packet *p,
+						      const struct lb_rewrite *rw)
+{
+	__s64 diff = bpf_csum_diff((__be32 *)&p->tuple.src, 32, (__be32 *)&rw->src, 32, 0);
+
+	if (p->l4_kind != LB_L4_FRAGMENT) {
+		if (rewrite_l4(skb, p, rw, diff))
+			return LB_REWRITE_FAILED;
+	} else if (p->family == 6) {
+		bpf_csum_update(skb, diff); /* no checksum in this piece cancels the change out */
+	}
 	if (p->family == 4 && bpf_l3_csum_replace(skb, p->l3 + LB_IP4_CSUM, 0, diff, 0))
 		return LB_REWRITE_FAILED;
-	if (store_addresses(skb, p, rw) || bpf_skb_store_bytes(skb, ports_at, &new_ports, sizeof(new_ports), 0))
-		return LB_REWRITE_FAILED;
-	return LB_PASS;
+	return store_addresses(skb, p, rw) ? LB_REWRITE_FAILED : LB_PASS;
 }
 
 static __always_inline enum lb_reason set_ttl(struct __sk_buff *skb, const struct lb_packet *p, __u8 ttl)

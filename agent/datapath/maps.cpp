@@ -43,6 +43,8 @@ constexpr std::array expected_maps{
              true},
     Expected{"lb_shadowed", &Maps::shadowed, BPF_MAP_TYPE_HASH, sizeof(lb_shadowed_key), sizeof(lb_shadowed),
              true},
+    Expected{"lb_fragments", &Maps::fragments, BPF_MAP_TYPE_LRU_HASH, sizeof(lb_fragment_key),
+             sizeof(lb_fragment), true},
     Expected{"lb_metrics", &Maps::metrics, BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(lb_counter)},
 };
 

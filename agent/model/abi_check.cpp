@@ -33,6 +33,8 @@ static_assert(fixed<lb_udp_gone_key, 24>);
 static_assert(fixed<lb_udp_gone, 8>);
 static_assert(fixed<lb_shadowed_key, 32>);
 static_assert(fixed<lb_shadowed, 136>);
+static_assert(fixed<lb_fragment_key, 40>);
+static_assert(fixed<lb_fragment, 80>);
 static_assert(fixed<lb_counter, 16>);
 static_assert(fixed<lb_bucket, 16>);
 static_assert(std::has_unique_object_representations_v<lb_config>);

@@ -33,6 +33,7 @@ Fate fate_of(std::string_view key)
     switch (std::ranges::find(keys, key) - std::begin(keys)) {
     case LB_PASS:
     case LB_SOCK_LEFT:
+    case LB_FRAGMENT_WAIT:
         return Fate::passed;
     case LB_TRANSLATED:
     case LB_FORWARD_LOCAL:

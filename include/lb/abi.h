@@ -279,6 +279,39 @@ struct lb_udp_gone {
 /* So long everybody who sends to such an address is told, where it cannot be known which socket sends. */
 #define LB_UDP_GONE_SEC 60
 
+/* A datagram that travels in pieces, as each of them names it. */
+struct lb_fragment_key {
+	struct lb_addr src;
+	struct lb_addr dst;
+	__be32 id;
+	__u8 proto; /* IPv4 only: RFC 8200 section 4.5 does not count it */
+	__u8 hook;  /* enum lb_hook: a datagram is seen once coming in and once going out */
+	__u16 pad;
+};
+
+#define LB_FRAGMENT_RANGES 8
+
+/* What its first piece was given, and which pieces have gone by. */
+struct lb_fragment {
+	struct lb_addr src; /* what every piece must carry */
+	struct lb_addr dst;
+	__u64 since;   /* jiffies */
+	__u8 reason;   /* enum lb_reason */
+	__u8 way;      /* as in the programs' rewrites */
+	__u8 complete; /* all pieces have gone by: another first one begins another datagram */
+	__u8 pad;
+	__u16 head; /* behind the first piece, in units of eight bytes, as below */
+	__u16 end;  /* behind the last piece; 0: not seen yet */
+	struct {
+		__u16 first;
+		__u16 behind;
+	} ranges[LB_FRAGMENT_RANGES];
+};
+
+/* No receiver need wait longer for the rest of a datagram (RFC 791 section 3.2), and IPv4 senders come back to the
+ * same identification soon (RFC 4963). */
+#define LB_FRAGMENT_SEC 15
+
 /* Per-CPU counter of one reason on one hook, see reason.h. */
 struct lb_counter {
 	__u64 packets;
@@ -339,5 +372,6 @@ struct lb_config {
 #define LB_AFFINITY_MAX 65536
 #define LB_SOCK_MAX 131072
 #define LB_UDP_GONE_MAX 8192
+#define LB_FRAGMENTS_MAX 16384
 
 #endif

@@ -19,7 +19,7 @@
 	X(PROTO_UNSERVED, "proto_unserved", "dropped: known address, protocol not served")      \
 	X(SOURCE_RANGE, "source_range", "dropped: client outside loadBalancerSourceRanges")     \
 	X(NO_FLOW, "no_flow", "dropped: not the start of a flow and no entry for it")           \
-	X(FRAGMENT, "fragment", "dropped: fragment to a frontend")                              \
+	X(FRAGMENT, "fragment", "dropped: fragment without its datagram's first one")           \
 	X(MALFORMED, "malformed", "dropped: headers that cannot be true")                       \
 	X(LOOPBACK, "loopback", "dropped: loopback destination from a wire")                    \
 	X(NO_ROUTE, "no_route", "dropped: no route to the backend or the client")               \
@@ -35,7 +35,9 @@
 	X(SOCK_UNREACHABLE, "sock_unreachable", "socket call refused: policy or range")         \
 	X(SOCK_LEFT, "sock_left", "socket call left to the packet path")                        \
 	X(ECHO, "echo", "ICMP echo to a frontend answered")                                     \
-	X(BACKEND_GONE, "backend_gone", "rejected: a socket's backend serves no Service now")
+	X(BACKEND_GONE, "backend_gone", "rejected: a socket's backend serves no Service now")   \
+	X(FRAGMENT_WAIT, "fragment_wait", "fragment queued again until its first one came")     \
+	X(FRAGMENT_OVERLAP, "fragment_overlap", "dropped: fragment over bytes sent before")
 
 enum lb_reason {
 #define X(symbol, key, meaning) LB_##symbol,

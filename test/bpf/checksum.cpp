@@ -65,7 +65,7 @@ std::string checksum_errors(const Bytes& frame)
     auto next = ip[6];
     std::size_t at = 40, end = 40u + word(ip, 4);
     while (next == 0 || next == 43 || next == 44 || next == 60) {
-        if (next == 44)
+        if (next == 44 && (word(ip, at + 2) & 0xfff9))
             return {};
         next = ip[at];
         at += (ip[at + 1] + 1u) * 8;

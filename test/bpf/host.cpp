@@ -126,6 +126,7 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
         clear<lb_tuple>(map);
     clear<lb_affinity_key>(maps.lb_affinity);
     clear<lb_udp_gone_key>(maps.lb_udp_gone);
+    clear<lb_fragment_key>(maps.lb_fragments);
     clear<std::uint64_t>(maps.lb_sock);
     for (std::uint32_t number = 0; number < 256; ++number)
         put(maps.lb_services, number, std::uint64_t{0});
@@ -331,6 +332,20 @@ void Host::age_buckets(std::uint64_t ticks)
         for (auto& bucket : cpus)
             bucket.filled -= ticks;
         check(bpf_map_update_elem(bpf_map__fd(map), &limit, cpus.data(), BPF_ANY), map);
+    }
+}
+
+std::size_t Host::fragmented() const
+{
+    return keys<lb_fragment_key>(runner_.maps().maps.lb_fragments).size();
+}
+
+void Host::age_fragments(std::uint64_t ticks)
+{
+    auto* map = runner_.maps().maps.lb_fragments;
+    for (auto [key, fragment] : rows<lb_fragment, lb_fragment_key>(map)) {
+        fragment.since -= ticks;
+        put(map, key, fragment);
     }
 }
 

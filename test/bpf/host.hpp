@@ -74,6 +74,9 @@ public:
     void pass(std::chrono::seconds time);
     /// Every entry was last seen exactly so many ticks before `now`.
     void idle(std::uint64_t ticks, std::uint64_t now);
+    /// Datagrams in pieces that are remembered, and as if each had begun so many ticks earlier.
+    std::size_t fragmented() const;
+    void age_fragments(std::uint64_t ticks);
     /// As if the limits' buckets had last been filled so many ticks ago.
     void age_buckets(std::uint64_t ticks);
 

@@ -144,7 +144,7 @@ Runner::Runner(const Settings& settings) : skeleton_{tc_bpf::open()}
 
     bpf_map__set_value_size(skeleton_->maps.lb_arena, arena_bytes);
     for (auto* map : {skeleton_->maps.lb_ct_tcp, skeleton_->maps.lb_ct_any, skeleton_->maps.lb_snat,
-                      skeleton_->maps.lb_affinity})
+                      skeleton_->maps.lb_affinity, skeleton_->maps.lb_fragments})
         bpf_map__set_max_entries(map, 32768);
     if (tc_bpf::load(skeleton_))
         fail("load the tc programs");

@@ -64,6 +64,8 @@ inline Maps small_maps(const Sizes& sizes = {})
                              sizes.udp_gone, BPF_F_NO_PREALLOC);
     maps.shadowed = make_map(hash, "lb_shadowed", sizeof(lb_shadowed_key), sizeof(lb_shadowed),
                              sizes.shadowed, BPF_F_NO_PREALLOC);
+    maps.fragments =
+        make_map(lru, "lb_fragments", sizeof(lb_fragment_key), sizeof(lb_fragment), sizes.flows, 0);
     maps.metrics = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "lb_metrics", 4, sizeof(lb_counter),
                             LB_HOOK_COUNT * LB_METRIC_STRIDE, 0);
     return maps;
@@ -76,9 +78,10 @@ inline Maps again(const Maps& maps)
 {
     Maps copy;
     copy.arena_bytes = maps.arena_bytes;
-    for (auto member : {&Maps::frontends, &Maps::services, &Maps::arena, &Maps::ranges, &Maps::devices,
-                        &Maps::node, &Maps::names, &Maps::ct_tcp, &Maps::ct_any, &Maps::snat, &Maps::affinity,
-                        &Maps::sock, &Maps::sock_udp, &Maps::udp_gone, &Maps::shadowed, &Maps::metrics})
+    for (auto member :
+         {&Maps::frontends, &Maps::services, &Maps::arena, &Maps::ranges, &Maps::devices, &Maps::node,
+          &Maps::names, &Maps::ct_tcp, &Maps::ct_any, &Maps::snat, &Maps::affinity, &Maps::sock,
+          &Maps::sock_udp, &Maps::udp_gone, &Maps::shadowed, &Maps::fragments, &Maps::metrics})
         copy.*member = again(maps.*member);
     return copy;
 }

@@ -412,17 +412,24 @@ TEST_CASE("pins that lack a newer map are adopted, and the map is made", "[attac
     };
     place.open();
     auto before = id_of_frontends();
-    for (const auto* newer : {"lb_udp_gone", "lb_shadowed"})
-        REQUIRE(fs::remove(place.pins / "current" / "maps" / newer));
+    const auto newer = {"lb_udp_gone", "lb_shadowed", "lb_fragments"};
+    for (const auto* map : newer)
+        REQUIRE(fs::remove(place.pins / "current" / "maps" / map));
     CHECK(id_of_frontends() == before);
-    CHECK_FALSE(Maps::open(place.pins, Access::read_write)->udp_gone);
-    CHECK_FALSE(Maps::open(place.pins, Access::read_write)->shadowed);
+    auto older = Maps::open(place.pins, Access::read_write);
+    REQUIRE(older);
+    CHECK_FALSE(older->udp_gone);
+    CHECK_FALSE(older->shadowed);
+    CHECK_FALSE(older->fragments);
 
     auto adopted = place.open();
+    for (const auto* map : newer)
+        CHECK(fs::exists(place.pins / "current" / "maps" / map));
     auto maps = adopted.maps();
     REQUIRE(maps);
     CHECK(maps->udp_gone);
     CHECK(maps->shadowed);
+    CHECK(maps->fragments);
     CHECK(id_of_frontends() == before);
 }
 

@@ -39,7 +39,8 @@ constexpr std::array map_names{
     std::pair{"lb_ct_any", &Maps::ct_any},       std::pair{"lb_snat", &Maps::snat},
     std::pair{"lb_affinity", &Maps::affinity},   std::pair{"lb_sock", &Maps::sock},
     std::pair{"lb_sock_udp", &Maps::sock_udp},   std::pair{"lb_udp_gone", &Maps::udp_gone},
-    std::pair{"lb_shadowed", &Maps::shadowed},   std::pair{"lb_metrics", &Maps::metrics},
+    std::pair{"lb_shadowed", &Maps::shadowed},   std::pair{"lb_fragments", &Maps::fragments},
+    std::pair{"lb_metrics", &Maps::metrics},
 };
 
 /// shop/web:http with two backends on 10.96.0.1:80, sticky for a minute, written as the agent writes it.
@@ -388,11 +389,12 @@ TEST_CASE("the program answers every verb from the pins alone and ends with 0")
     CHECK(status.contains((shop.path() / "v1").string()));
     CHECK(status.contains("lb_frontends     1 of 64"));
     CHECK(status.contains("lb_udp_gone"));
+    CHECK(status.contains("lb_fragments"));
 
     CHECK(status.contains("lb_shadowed"));
 
-    for (const auto* newer :
-         {"lb_udp_gone", "lb_shadowed"}) { // as an agent made them that did not know these yet
+    for (const auto* newer : {"lb_udp_gone", "lb_shadowed",
+                              "lb_fragments"}) { // as an agent made them that did not know these yet
         REQUIRE(fs::remove(shop.path() / "v1/maps" / newer));
         auto older = run({"status", pins});
         CHECK(older.exit_code == 0);

@@ -15,13 +15,6 @@ void serve(Host& node, const Cast& on)
     node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
 }
 
-Extension fragment_header(std::uint16_t offset_and_flag)
-{
-    return {.type = 44,
-            .body = {static_cast<std::uint8_t>(offset_and_flag >> 8),
-                     static_cast<std::uint8_t>(offset_and_flag & 0xff), 0, 0, 0, 7}};
-}
-
 void put16(Bytes& frame, std::size_t at, std::size_t value)
 {
     frame[at] = static_cast<std::uint8_t>(value >> 8 & 0xff);
@@ -49,16 +42,6 @@ struct Broken {
     std::function<Bytes(const Cast&, const SocketAddress& to)> frame;
 };
 
-Bytes fragment(const Cast& on, const SocketAddress& to, std::uint16_t v4, std::uint16_t v6)
-{
-    auto packet = on.request(to);
-    if (on.v4())
-        packet.fragment = v4;
-    else
-        packet.extensions = {fragment_header(v6)};
-    return build(packet);
-}
-
 Bytes with_protocol(const Cast& on, const SocketAddress& to, std::uint8_t protocol)
 {
     auto packet = on.request(to);
@@ -68,9 +51,6 @@ Bytes with_protocol(const Cast& on, const SocketAddress& to, std::uint8_t protoc
 }
 
 const std::vector<Broken> broken_frames{
-    {"a first fragment", LB_FRAGMENT, [](auto& on, auto& to) { return fragment(on, to, 0x2000, 1); }},
-    {"a middle fragment", LB_FRAGMENT, [](auto& on, auto& to) { return fragment(on, to, 0x2010, 0x81); }},
-    {"a last fragment", LB_FRAGMENT, [](auto& on, auto& to) { return fragment(on, to, 0x0010, 0x80); }},
     {"no transport header", LB_MALFORMED, [](auto& on, auto& to) { return cut(on, on.request(to), 0); }},
     {"ports and nothing more", LB_MALFORMED, [](auto& on, auto& to) { return cut(on, on.request(to), 4); }},
     {"a transport header short of one byte", LB_MALFORMED,

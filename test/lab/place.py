@@ -26,6 +26,8 @@ class Answer:
     error: str = ""
     text: str = ""
     size: int = 0
+    crc: int = 0           # of the datagram the server got
+    length: int = 0        # of the datagram the client got
 
     def __str__(self):
         return self.error or self.pod

@@ -123,6 +123,8 @@ Result<> add_all_uses(Status& out, const Maps& maps)
         add(maps.udp_gone, "lb_udp_gone", pair<lb_udp_gone_key, lb_udp_gone>{});
     if (maps.shadowed)
         add(maps.shadowed, "lb_shadowed", pair<lb_shadowed_key, lb_shadowed>{});
+    if (maps.fragments)
+        add(maps.fragments, "lb_fragments", pair<lb_fragment_key, lb_fragment>{});
     return done;
 }
 

@@ -97,7 +97,7 @@ def datagram(sock, ask, payload, connected):
     else:
         sock.sendto(payload, (ask["address"], ask["port"]))
     data, peer = sock.recvfrom(1 << 16)
-    return json.loads(data) | {"peer": peer[0], "peer_port": peer[1]}
+    return json.loads(data) | {"peer": peer[0], "peer_port": peer[1], "length": len(data)}
 
 
 class Flow:

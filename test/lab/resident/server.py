@@ -7,6 +7,7 @@ import selectors
 import socket
 import struct
 import threading
+import zlib
 
 IP_PKTINFO = 8
 IP_FREEBIND = 15
@@ -110,4 +111,7 @@ class Server:
         where = socket.inet_ntop(sock.family, at)
         said = about(self.name, client, sock.getsockname()[1], where)
         said |= {"size": len(data), "text": data[:64].decode("latin1")}
-        sock.sendmsg([json.dumps(said).encode()], reply, 0, client)
+        answer = json.dumps(said | {"crc": zlib.crc32(data)}).encode()
+        if data.startswith(b"="):
+            answer = answer.ljust(len(data))  # as large as the question
+        sock.sendmsg([answer], reply, 0, client)
