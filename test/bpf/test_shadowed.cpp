@@ -19,17 +19,17 @@ struct Board {
 
     void want(const std::string& name, std::int64_t created_sec, const std::vector<std::uint16_t>& ports)
     {
-        std::map<FrontendKey, Claim> wanted;
+        FrontendClaims wanted;
         for (auto port : ports) {
             Claim claim;
             claim.row.kind = LB_KIND_LOAD_BALANCER;
             claim.owner = {"shop", name};
             claim.created_sec = created_sec;
             claim.uid = "uid-of-" + name;
-            wanted.emplace(key(port), claim);
+            wanted.try_emplace(key(port), claim);
         }
         std::vector<Notice> ignored;
-        claims.replace({"shop", name}, wanted, ignored);
+        claims.replace({"shop", name}, std::move(wanted), ignored);
     }
 };
 
