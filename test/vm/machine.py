@@ -17,8 +17,10 @@ from .kernels import Missing, cache, locked
 
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
 PROJECT = Path(__file__).resolve().parents[2]
+# An emulated machine may stand still for seconds when others want the processor: neither the check of the timer at the
+# start nor a watchdog may take that for a fault.
 COMMAND_LINE = ("console=ttyS0 8250.nr_uarts=4 panic=-1 quiet mitigations=off init_on_alloc=0 cgroup_no_v1=all "
-                "net.ifnames=0")
+                "net.ifnames=0 no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1")
 EMULATED = ("-accel", "tcg,thread=multi", "-cpu", "max,la57=off")
 VIRTUAL = ("-accel", "kvm", "-cpu", "host")
 PROBE_SECONDS = 30
