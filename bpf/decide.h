@@ -25,6 +25,7 @@ struct lb_rewrite {
 	__be16 sport;
 	__be16 dport;
 	__u8 way;
+	__u16 mtu; /* of the next hop, when the packet is too big for it; 0: not known */
 };
 
 static __always_inline enum lb_reason rewrite_forward(const struct lb_ct *entry, struct lb_rewrite *rw)

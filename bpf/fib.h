@@ -18,9 +18,13 @@
 #define LB_FIB_LOOKUP_SRC (1U << 4)
 #define LB_FIB_NO_SRC_ADDR 9
 
+#define LB_TCP_OFFSET 12
+#define LB_GSO_BY_FRAGS 0xffff
+
 struct lb_route {
 	__u32 ifindex;
 	struct lb_addr source; /* zero: the route names none */
+	__u16 mtu;	       /* when the packet is too big; 0: not known */
 	__u8 dmac[ETH_ALEN];   /* valid when resolved */
 	__u8 resolved;
 };
@@ -32,6 +36,22 @@ static __always_inline const struct lb_node *this_node(void)
 	return bpf_map_lookup_elem(&lb_node, &zero);
 }
 
+/* Length of what leaves the device: of one segment, when the packet will be cut into such. 0: not known. */
+static __always_inline __u16 wire_len(struct __sk_buff *skb, const struct lb_packet *p)
+{
+	__u8 words = 0;
+
+	if (!skb->gso_size)
+		return p->ip_len;
+	if (skb->gso_size == LB_GSO_BY_FRAGS)
+		return 0;
+	if (p->tuple.proto != IPPROTO_TCP)
+		return p->l4 - p->l3 + sizeof(struct udphdr) + skb->gso_size;
+	if (bpf_skb_load_bytes(skb, p->l4 + LB_TCP_OFFSET, &words, sizeof(words)))
+		return 0;
+	return p->l4 - p->l3 + (words >> 4) * 4 + skb->gso_size;
+}
+
 /* Route to `dst` as seen from `ifindex`. LB_PASS: found; the neighbour may still be unknown. LB_NO_SOURCE: there is
  * one, but no address for it, which only a lookup with LB_FIB_LOOKUP_SRC asks for. */
 static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const struct lb_packet *p, __u32 ifindex,
@@ -39,9 +59,10 @@ static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const st
 						 struct lb_route *route)
 {
 	struct bpf_fib_lookup fib = {.ifindex = ifindex, .l4_protocol = p->tuple.proto};
+	__u16 len = wire_len(skb, p);
 	long ret;
 
-	fib.tot_len = skb->gso_size ? 0 : p->ip_len;
+	fib.tot_len = len;
 	if (p->family == 4) {
 		fib.family = AF_INET;
 		fib.ipv4_src = src->w32[3];
@@ -53,8 +74,10 @@ static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const st
 		__builtin_memcpy(fib.ipv6_dst, dst, 16);
 	}
 	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), flags);
-	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
+		route->mtu = fib.tot_len < len ? fib.tot_len : 0; /* mtu_result; kernels before 5.12 name none */
 		return LB_TOO_BIG;
+	}
 	if (ret == LB_FIB_NO_SRC_ADDR)
 		return LB_NO_SOURCE;
 	if (ret != BPF_FIB_LKUP_RET_SUCCESS && ret != BPF_FIB_LKUP_RET_NO_NEIGH)
@@ -79,7 +102,7 @@ static __always_inline bool is_link_local(const struct lb_addr *a)
 
 /* The address of this node a backend shall see: what the route prefers, else the device's, else the primary. */
 static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const struct lb_packet *p,
-						  const struct lb_addr *backend, struct lb_addr *source)
+						  const struct lb_addr *backend, struct lb_addr *source, __u16 *mtu)
 {
 	const struct lb_device *device;
 	const struct lb_node *node;
@@ -89,6 +112,7 @@ static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const s
 	why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
 	if (why == LB_NO_SOURCE)
 		why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, 0, &route);
+	*mtu = route.mtu;
 	if (why != LB_PASS)
 		return why;
 	*source = route.source;

@@ -15,6 +15,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <lb/abi.h>
+#include <lb/icmp.h>
 
 #define LB_IPPROTO_ICMPV6 58
 #define LB_IPPROTO_HOPOPTS 0
@@ -49,11 +50,7 @@ struct fragment_header {
 };
 
 #define LB_ICMP_ECHO_REPLY 0
-#define LB_ICMP_UNREACHABLE 3
-#define LB_ICMP_PORT_UNREACHABLE 3 /* code */
 #define LB_ICMP_ECHO 8
-#define LB_ICMP6_UNREACHABLE 1
-#define LB_ICMP6_PORT_UNREACHABLE 4 /* code */
 #define LB_ICMP6_ECHO 128
 #define LB_ICMP6_ECHO_REPLY 129
 #define LB_ICMP6_ND_FIRST 133 /* router solicitation ... redirect */
@@ -80,7 +77,6 @@ struct lb_packet {
 	__u8 l4_kind; /* enum lb_l4 */
 	__u8 tcp_flags;
 	__u8 icmp_type;
-	__u8 plain; /* no options, no extension headers */
 	__be16 fragment; /* IPv4: flags and offset; IPv6: the same word of the fragment header, 0 without one */
 	__u16 fragment_at; /* offset of the header that holds it */
 };
@@ -190,7 +186,6 @@ static __always_inline bool parse_v4(void *data, struct cursor *c, struct lb_pac
 	p->ip_len = bpf_ntohs(ip->tot_len);
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
-	p->plain = ip->ihl == 5;
 	p->tuple.proto = ip->protocol;
 	lb_addr_v4(&p->tuple.src, ip->saddr);
 	lb_addr_v4(&p->tuple.dst, ip->daddr);
@@ -219,7 +214,6 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 	p->ip_len = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	p->ttl = ip->hop_limit;
 	p->tos = bpf_ntohs(*(__be16 *)ip) >> 4;
-	p->plain = 1;
 	__builtin_memcpy(&p->tuple.src, &ip->saddr, 16);
 	__builtin_memcpy(&p->tuple.dst, &ip->daddr, 16);
 	if (lb_addr_is_v4(&p->tuple.src) || lb_addr_is_v4(&p->tuple.dst))
@@ -232,7 +226,6 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 		if (next != LB_IPPROTO_HOPOPTS && next != LB_IPPROTO_DSTOPTS && next != LB_IPPROTO_ROUTING &&
 		    next != LB_IPPROTO_FRAGMENT)
 			break;
-		p->plain = 0;
 		opt = pull(c, 8);
 		if (!opt)
 			break;
@@ -267,6 +260,11 @@ static __always_inline bool parse(void *data, void *data_end, __be16 protocol, s
 	if (protocol == bpf_htons(ETH_P_IPV6))
 		return parse_v6(data, &c, p);
 	return false;
+}
+
+static __always_inline bool is_icmp_error(const struct lb_packet *p)
+{
+	return p->l4_kind == LB_L4_ICMP && lb_icmp_is_error(p->family, p->icmp_type);
 }
 
 static __always_inline bool starts_flow(const struct lb_packet *p)

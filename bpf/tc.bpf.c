@@ -11,6 +11,8 @@
 #include "fib.h"
 #include "fragment.h"
 #include "gone.h"
+#include "icmp_error.h"
+#include "later.h"
 #include "maps.h"
 #include "metrics.h"
 #include "own_flow.h"
@@ -59,6 +61,15 @@ static __always_inline void stay_on_bridge(struct __sk_buff *skb, const struct l
 		rw->way = LB_WAY_ROUTE;
 }
 
+/* The bridge that the device is a port of; 0: none. */
+static __always_inline __u32 master_of(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct lb_device *device = bpf_map_lookup_elem(&lb_devices, &ifindex);
+
+	return device ? device->master : 0;
+}
+
 static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const struct lb_packet *p, enum lb_side side,
 						 const struct lb_pick *pick, __u64 now, __u32 dice,
 						 struct lb_rewrite *rw)
@@ -67,7 +78,7 @@ static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const st
 	__u8 flags = source_flags(p, side, pick);
 
 	if (flags & LB_CT_SNAT) {
-		enum lb_reason why = node_source(skb, p, &pick->addr, &source);
+		enum lb_reason why = node_source(skb, p, &pick->addr, &source, &rw->mtu);
 
 		if (why != LB_PASS)
 			return why;
@@ -109,6 +120,10 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	side = side_of(device);
 	if (lb_addr_is_loopback(&p->tuple.dst))
 		return LB_LOOPBACK;
+	if (is_icmp_error(p) && !is_first_piece(p))
+		return LB_RELATED;
+	if (is_icmp_error(p)) /* in pieces it is too strange to be honest */
+		return frontend_address(&p->tuple.dst) ? LB_FRAGMENT : LB_PASS;
 	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
 		why = reply(p, true, now, rw);
 		if (why != LB_PASS)
@@ -125,15 +140,15 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	return why;
 }
 
-/* Carries a rewrite out; `verdict` is where the packet goes. */
-static __always_inline enum lb_reason translate(struct __sk_buff *skb, const struct lb_packet *p,
-						const struct lb_rewrite *rw, enum lb_reason why, int *verdict)
+/* Carries a rewrite out, of an ICMP error with what it quotes; `verdict` is where the packet goes. */
+static __always_inline enum lb_reason translate(struct __sk_buff *skb, const struct lb_packet *p, struct lb_rewrite *rw,
+						const struct lb_related *error, enum lb_reason why, int *verdict)
 {
 	struct lb_route route = {};
 	enum lb_reason failed;
 
 	if (rw->way == LB_WAY_STACK) {
-		failed = rewrite_headers(skb, p, rw);
+		failed = error ? rewrite_error(skb, p, rw, error) : rewrite_headers(skb, p, rw);
 		return failed == LB_PASS ? why : failed;
 	}
 
@@ -141,25 +156,26 @@ static __always_inline enum lb_reason translate(struct __sk_buff *skb, const str
 		return LB_TTL_EXCEEDED;
 	route.ifindex = skb->ifindex;
 	if (rw->way == LB_WAY_ROUTE) {
-		failed = find_route(skb, p, skb->ifindex, &rw->src, &rw->dst, 0, &route);
+		failed = find_route(skb, p, route.ifindex, &rw->src, &rw->dst, 0, &route);
+		rw->mtu = route.mtu;
 		if (failed != LB_PASS)
 			return failed;
 	}
-	failed = rewrite_headers(skb, p, rw);
+	failed = error ? rewrite_error(skb, p, rw, error) : rewrite_headers(skb, p, rw);
 	if (failed == LB_PASS)
 		failed = set_ttl(skb, p, p->ttl - 1); /* what skips the stack is still routed by this node */
 	if (failed != LB_PASS)
 		return failed;
 	if (rw->way == LB_WAY_BACK && turn_round(skb))
 		return LB_REWRITE_FAILED;
-	*verdict = rw->way == LB_WAY_BACK ? bpf_redirect(route.ifindex, 0)
-					  : bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
+	*verdict =
+		rw->way == LB_WAY_BACK ? bpf_redirect(route.ifindex, 0) : bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
 	return why;
 }
 
-/* The one place where a reason becomes a verdict. */
-static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet *p, const struct lb_rewrite *rw,
-				  enum lb_reason why, __u64 now, enum lb_hook hook)
+/* The one place where a reason becomes a verdict, or something that is left for later. */
+static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packet *p, struct lb_rewrite *rw,
+				    enum lb_reason why, enum lb_hook hook)
 {
 	int verdict = TC_ACT_UNSPEC;
 
@@ -171,16 +187,9 @@ static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet 
 	case LB_HAIRPIN:
 	case LB_REPLY:
 	case LB_REPLY_SNAT:
-		why = translate(skb, p, rw, why, &verdict);
+		why = translate(skb, p, rw, NULL, why, &verdict);
 		if (why > LB_REPLY_SNAT)
 			verdict = TC_ACT_SHOT;
-		break;
-	case LB_NO_BACKEND:
-	case LB_PORT_UNSERVED:
-	case LB_BACKEND_GONE:
-		why = reject(skb, p, why, now);
-		verdict = why == LB_REJECT_LIMIT || why == LB_REWRITE_FAILED ? TC_ACT_SHOT
-									     : (int)bpf_redirect(skb->ifindex, 0);
 		break;
 	case LB_ECHO:
 		why = answer_echo(skb, p);
@@ -189,8 +198,54 @@ static __always_inline int finish(struct __sk_buff *skb, const struct lb_packet 
 	default:
 		verdict = TC_ACT_SHOT;
 	}
+	if (is_for_later(why))
+		return later(p, why, rw->mtu);
+	count(hook, why, skb->len);
+	return (__u32)verdict;
+}
+
+/* What is rare is done in functions of their own, each verified by itself: common packets pay for neither at load nor
+ * at run time, and each has a stack to itself. */
+
+/* Tells the sender of a packet that it comes no further. */
+__noinline int answer(struct __sk_buff *skb, __u64 word, __u32 hook)
+{
+	enum lb_reason why = later_reason(word), told = LB_REWRITE_FAILED;
+	struct lb_packet p = {};
+
+	if (later_packet(skb, word, &p))
+		told = reject(skb, &p, why, later_mtu(word), bpf_jiffies64());
+	count(hook, told, skb->len);
+	return told == why ? bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+}
+
+/* Gives an ICMP error about a flow to the end of it that the error is for. */
+__noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
+{
+	enum lb_reason why = LB_REWRITE_FAILED;
+	struct lb_related error = {};
+	struct lb_rewrite rw = {};
+	struct lb_packet p = {};
+	int verdict = TC_ACT_UNSPEC;
+
+	if (later_packet(skb, word, &p))
+		why = relate(skb, &p, hook, bpf_jiffies64(), &error, &rw);
+	if (why == LB_ICMP_TO_CLIENT || why == LB_ICMP_TO_BACKEND) {
+		__u32 master = why == LB_ICMP_TO_BACKEND && rw.way == LB_WAY_STACK ? master_of(skb) : 0;
+
+		if (master)
+			stay_on_bridge(skb, &p, master, &rw);
+		why = translate(skb, &p, &rw, &error, why, &verdict);
+	}
+	if (why != LB_PASS && why != LB_ICMP_TO_CLIENT && why != LB_ICMP_TO_BACKEND)
+		verdict = TC_ACT_SHOT;
 	count(hook, why, skb->len);
 	return verdict;
+}
+
+static __always_inline int finish_later(struct __sk_buff *skb, __u64 word, enum lb_hook hook)
+{
+	return later_reason(word) == LB_RELATED ? pass_on(skb, word, hook) : answer(skb, word, hook);
 }
 
 /* The whole way of a piece that is not the first one: it shares nothing with that of other packets, which need not pay
@@ -220,7 +275,7 @@ static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_pa
 		if (why == LB_FORWARD_LOCAL && device && device->master)
 			stay_on_bridge(skb, p, device->master, &rw);
 		if (why <= LB_REPLY_SNAT)
-			why = translate(skb, p, &rw, why, &verdict);
+			why = translate(skb, p, &rw, NULL, why, &verdict);
 		if (why > LB_REPLY_SNAT)
 			verdict = TC_ACT_SHOT;
 	}
@@ -228,8 +283,7 @@ static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_pa
 	return verdict;
 }
 
-SEC("tc")
-int tc_ingress(struct __sk_buff *skb)
+static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 {
 	__u64 now = bpf_jiffies64();
 	struct lb_packet p = {};
@@ -238,34 +292,51 @@ int tc_ingress(struct __sk_buff *skb)
 
 	if (load_packet(skb, &p)) {
 		if (p.l4_kind == LB_L4_FRAGMENT)
-			return carry_piece(skb, &p, now, LB_HOOK_TC_INGRESS);
+			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_INGRESS);
 		why = ingress(skb, &p, now, &rw);
 		if (is_first_piece(&p))
 			why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
 	}
-	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_INGRESS);
+	return finish(skb, &p, &rw, why, LB_HOOK_TC_INGRESS);
+}
+
+static __noinline __u64 handle_egress(struct __sk_buff *skb)
+{
+	__u64 now = bpf_jiffies64();
+	struct lb_packet p = {};
+	struct lb_rewrite rw = {};
+	enum lb_reason why = LB_PASS;
+
+	if (load_packet(skb, &p)) {
+		if (p.l4_kind == LB_L4_FRAGMENT)
+			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_EGRESS);
+		if (p.l4_kind == LB_L4_PORTS) {
+			why = reply(&p, false, now, &rw);
+			if (why == LB_PASS)
+				note_own_flow(skb, &p, now);
+		} else if (is_icmp_error(&p) && !is_first_piece(&p)) {
+			why = LB_RELATED;
+		}
+		if (is_first_piece(&p))
+			why = first_piece(skb, &p, LB_HOOK_TC_EGRESS, why, now, &rw);
+	}
+	return finish(skb, &p, &rw, why, LB_HOOK_TC_EGRESS);
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	__u64 done = handle_ingress(skb);
+
+	return is_later(done) ? finish_later(skb, done, LB_HOOK_TC_INGRESS) : (int)done;
 }
 
 SEC("tc")
 int tc_egress(struct __sk_buff *skb)
 {
-	__u64 now = bpf_jiffies64();
-	struct lb_packet p = {};
-	struct lb_rewrite rw = {};
-	enum lb_reason why = LB_PASS;
+	__u64 done = handle_egress(skb);
 
-	if (load_packet(skb, &p)) {
-		if (p.l4_kind == LB_L4_FRAGMENT)
-			return carry_piece(skb, &p, now, LB_HOOK_TC_EGRESS);
-		if (p.l4_kind == LB_L4_PORTS) {
-			why = reply(&p, false, now, &rw);
-			if (why == LB_PASS)
-				note_own_flow(skb, &p, now);
-		}
-		if (is_first_piece(&p))
-			why = first_piece(skb, &p, LB_HOOK_TC_EGRESS, why, now, &rw);
-	}
-	return finish(skb, &p, &rw, why, now, LB_HOOK_TC_EGRESS);
+	return is_later(done) ? finish_later(skb, done, LB_HOOK_TC_EGRESS) : (int)done;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

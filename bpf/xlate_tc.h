@@ -40,15 +40,21 @@ static __always_inline long csum_addresses(struct __sk_buff *skb, const struct l
 	return err;
 }
 
+/* `pair`: source and destination, one behind the other. */
+static __always_inline long store_pair(struct __sk_buff *skb, __u8 family, __u32 l3, const struct lb_addr *pair)
+{
+	if (family == 4) {
+		__be32 v4[2] = {pair[0].w32[3], pair[1].w32[3]};
+
+		return bpf_skb_store_bytes(skb, l3 + LB_IP4_SADDR, v4, sizeof(v4), 0);
+	}
+	return bpf_skb_store_bytes(skb, l3 + LB_IP6_SADDR, pair, 32, 0);
+}
+
 static __always_inline long store_addresses(struct __sk_buff *skb, const struct lb_packet *p,
 					    const struct lb_rewrite *rw)
 {
-	if (p->family == 4) {
-		__be32 pair[2] = {rw->src.w32[3], rw->dst.w32[3]};
-
-		return bpf_skb_store_bytes(skb, p->l3 + LB_IP4_SADDR, pair, sizeof(pair), 0);
-	}
-	return bpf_skb_store_bytes(skb, p->l3 + LB_IP6_SADDR, &rw->src, 32, 0);
+	return store_pair(skb, p->family, p->l3, &rw->src);
 }
 
 /* Ports, and what they and the addresses do to the transport checksum. */

@@ -23,8 +23,8 @@
 	X(MALFORMED, "malformed", "dropped: headers that cannot be true")                       \
 	X(LOOPBACK, "loopback", "dropped: loopback destination from a wire")                    \
 	X(NO_ROUTE, "no_route", "dropped: no route to the backend or the client")               \
-	X(TOO_BIG, "too_big", "dropped: larger than the next hop takes")                        \
-	X(TTL_EXCEEDED, "ttl_exceeded", "dropped: hop limit used up")                           \
+	X(TOO_BIG, "too_big", "rejected: larger than the next hop takes")                       \
+	X(TTL_EXCEEDED, "ttl_exceeded", "rejected: hop limit used up")                          \
 	X(NO_SOURCE, "no_source", "dropped: this node has no address of the family")            \
 	X(NO_PORT, "no_port", "dropped: no free port for source translation")                   \
 	X(BAD_STATE, "bad_state", "dropped: a table names what is not there")                   \
@@ -37,7 +37,9 @@
 	X(ECHO, "echo", "ICMP echo to a frontend answered")                                     \
 	X(BACKEND_GONE, "backend_gone", "rejected: a socket's backend serves no Service now")   \
 	X(FRAGMENT_WAIT, "fragment_wait", "fragment queued again until its first one came")     \
-	X(FRAGMENT_OVERLAP, "fragment_overlap", "dropped: fragment over bytes sent before")
+	X(FRAGMENT_OVERLAP, "fragment_overlap", "dropped: fragment over bytes sent before")     \
+	X(ICMP_TO_CLIENT, "icmp_to_client", "ICMP error about a request, for its client")       \
+	X(ICMP_TO_BACKEND, "icmp_to_backend", "ICMP error about an answer, for its backend")
 
 enum lb_reason {
 #define X(symbol, key, meaning) LB_##symbol,

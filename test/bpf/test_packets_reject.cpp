@@ -1,6 +1,9 @@
 // Answers the node gives itself: RST, port unreachable, echo; and silence where Kubernetes asks for it.
+#include <algorithm>
+
 #include "bpf/cast.hpp"
 #include "bpf/expect.hpp"
+#include "lb/icmp.h"
 
 using namespace naru;
 using namespace naru::test;
@@ -33,7 +36,7 @@ Packet reset_of(const Packet& sent)
     return answer;
 }
 
-/// Quotes the IP header and eight bytes behind it.
+/// Quotes as much as fits into 128 bytes.
 Packet unreachable_of(const Packet& sent)
 {
     bool v4 = sent.family() == Family::v4;
@@ -44,7 +47,7 @@ Packet unreachable_of(const Packet& sent)
     answer.icmp_code = v4 ? 3 : 4;
     auto frame = build(sent);
     auto from = frame.begin() + static_cast<std::ptrdiff_t>(ip_offset());
-    answer.payload = {from, from + (v4 ? 28 : 48)};
+    answer.payload = {from, frame.size() - ip_offset() > 128 ? from + 128 : frame.end()};
     return answer;
 }
 
@@ -155,22 +158,31 @@ TEST_CASE("only the start of a TCP connection is refused aloud, the rest of one 
     check_dropped(node.ingress(on.request({on.vip.address, {9999}}, flags), network().uplink), LB_NO_FLOW);
 }
 
-TEST_CASE("a refused packet with IP options gets a plain RST, and a datagram with options is dropped")
+TEST_CASE("a refused packet with options or extension headers gets a plain answer")
 {
     auto on = GENERATE(from_range(casts()));
-    CAPTURE(on);
+    auto count = GENERATE(1u, 5u, 10u);
+    CAPTURE(on, count);
     Host node;
     node.vip(on.vip, on.protocol, node.publish({}));
     auto sent = on.request(on.vip);
     if (on.v4())
-        sent.options = {1, 1, 1, 0};
+        sent.options.assign(count * 4, 1);
     else
-        sent.extensions = {{.type = 60}};
-    auto got = node.ingress(sent, network().uplink);
-    if (on.tcp())
-        check_sent(got, LB_NO_BACKEND, Verdict::redirect, reset_of(sent));
-    else
-        check_dropped(got, LB_REWRITE_FAILED);
+        sent.extensions.assign(std::min(count, 6u), {.type = 60});
+    check_sent(node.ingress(sent, network().uplink), LB_NO_BACKEND, Verdict::redirect, refusal_of(sent));
+}
+
+TEST_CASE("a datagram whose ports lie too deep to be quoted is refused in silence")
+{
+    auto on = casts(proto_udp).back();
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish({}));
+    auto sent = on.request(on.vip);
+    sent.extensions = {{.type = 60, .body = Bytes(86)}};
+    check_dropped(node.ingress(sent, network().uplink), LB_REWRITE_FAILED);
+    sent.extensions = {{.type = 60, .body = Bytes(78)}};
+    check_sent(node.ingress(sent, network().uplink), LB_NO_BACKEND, Verdict::redirect, refusal_of(sent));
 }
 
 TEST_CASE("an echo request to a VIP is answered as a host would, to any other address it is left alone")
@@ -207,8 +219,9 @@ TEST_CASE("other ICMP to a VIP is dropped, but neighbour discovery is the stack'
         auto got = node.ingress(sent, network().uplink);
         if (!on.v4() && type >= 133 && type <= 137)
             check_untouched(got, build(sent));
-        else
-            check_dropped(got, LB_PROTO_UNSERVED);
+        else // an error has to quote something
+            check_dropped(got, lb_icmp_is_error(on.v4() ? 4 : 6, sent.icmp_type) ? LB_MALFORMED
+                                                                                 : LB_PROTO_UNSERVED);
     }
 }
 

@@ -22,8 +22,8 @@ PATHS = {SOCKETS: "socket path", PACKETS: "packet path"}
 class Suite:
     """The scenarios of one file. Each path gets a fresh lab, with agents that start on an empty cluster."""
 
-    def __init__(self, name, paths=(SOCKETS, PACKETS), pods=None):
-        self.name, self.paths, self.pods = name, paths, pods or PODS
+    def __init__(self, name, paths=(SOCKETS, PACKETS), pods=None, beside=None):
+        self.name, self.paths, self.pods, self.beside = name, paths, pods or PODS, beside
         self.scenarios = []
 
     def scenario(self, sentence, paths=(SOCKETS, PACKETS)):
@@ -48,7 +48,7 @@ class Suite:
     @contextmanager
     def stage(self, path):
         labs.sweep()
-        with Lab(labs.own_id(self.name), self.pods) as lab:
+        with Lab(labs.own_id(self.name), self.pods, self.beside) as lab:
             yield World(lab, path, binaries())
 
     def run(self, path, words):

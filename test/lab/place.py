@@ -106,6 +106,10 @@ class Place:
     def open(self, address, port, proto="tcp", timeout=2 * system.PATIENCE, **more):
         return Flow(self, next(self.numbers), address, port, proto, timeout, more)
 
+    def trace(self, address, port, proto, hops=6):
+        """Who answered a packet of each hop limit: [{"ttl", "at", "said"}]; the last one is from the end of the way."""
+        return self.do("trace", address=address, port=port, proto=proto, hops=hops)
+
     def stay(self):
         self.do("stay")
 
@@ -121,6 +125,10 @@ class Flow:
 
     def say(self, text="hello", times=1):
         return Answer(**self.place.do("say", flow=self.number, text=text, times=times))
+
+    def mtu(self):
+        """What the kernel believes the way of this flow takes."""
+        return self.place.do("mtu", flow=self.number)["mtu"]
 
     def stream(self, interval=0.005):
         self.place.do("stream", flow=self.number, interval=interval)

@@ -8,6 +8,7 @@ import threading
 
 from dial import Flow, ask_once, error_name, http
 from server import Server
+from traceroute import trace
 
 
 class Resident:
@@ -50,6 +51,12 @@ class Resident:
 
     def say(self, ask):
         return self.flows[ask["flow"]].say(ask["text"] * ask.get("times", 1))
+
+    def trace(self, ask):
+        return trace(ask)
+
+    def mtu(self, ask):
+        return {"mtu": self.flows[ask["flow"]].mtu()}
 
     def stream(self, ask):
         self.flows[ask["flow"]].stream(ask["interval"])

@@ -8,6 +8,8 @@ import threading
 import time
 
 IP_RECVERR, IPV6_RECVERR = 11, 25
+IP_MTU, IPV6_MTU = 14, 24
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
 MSG_ERRQUEUE = 0x2000
 fresh_ports = itertools.cycle(range(32768, 61000))
 
@@ -50,6 +52,10 @@ def dial(ask, connected=True):
             level, option = ((socket.IPPROTO_IP, IP_RECVERR) if family == socket.AF_INET
                              else (socket.IPPROTO_IPV6, IPV6_RECVERR))
             sock.setsockopt(level, option, 1)
+        if ask.get("whole"):  # datagrams that must not be cut
+            level, option = ((socket.IPPROTO_IP, IP_MTU_DISCOVER) if family == socket.AF_INET
+                             else (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER))
+            sock.setsockopt(level, option, PMTUDISC_DO)
         if proto == "tcp":
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if connected:
@@ -124,6 +130,11 @@ class Flow:
             return {"pod": pod, "text": echo[:64], "size": len(echo)}
         except OSError as why:
             return {"error": error_name(why)}
+
+    def mtu(self):
+        if self.sock.family == socket.AF_INET:
+            return self.sock.getsockopt(socket.IPPROTO_IP, IP_MTU)
+        return self.sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
 
     def forget_late_answers(self):
         """And late errors: they too would be taken for the answer to the next datagram."""
