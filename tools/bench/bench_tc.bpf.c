@@ -111,7 +111,7 @@ int bench_stateless(struct __sk_buff *skb)
 	rw.sport = p.tuple.sport;
 	rw.dst = pick.addr;
 	rw.dport = pick.port;
-	return finish(skb, &p, &rw, LB_FORWARD_LOCAL, now, LB_HOOK_TC_INGRESS);
+	return finish(skb, &p, &rw, LB_FORWARD_LOCAL, LB_HOOK_TC_INGRESS);
 }
 
 SEC("tc")
