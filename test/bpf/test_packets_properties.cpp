@@ -105,7 +105,7 @@ TEST_CASE("frames with random bytes in them are passed as they came, dropped, or
 {
     CHECK(rc::check([] {
         static const std::set<lb_reason> sent_on{LB_FORWARD_LOCAL, LB_FORWARD_REMOTE, LB_NO_BACKEND,
-                                                 LB_PORT_UNSERVED, LB_ECHO};
+                                                 LB_PORT_UNSERVED, LB_ECHO,           LB_TTL_EXCEEDED};
         static const std::set<lb_reason> as_it_came{LB_PASS, LB_FRAGMENT_WAIT};
         Host node;
         auto on = any_cast();
