@@ -42,6 +42,8 @@ Fate fate_of(std::string_view key)
     case LB_REPLY:
     case LB_REPLY_SNAT:
     case LB_ECHO:
+    case LB_ICMP_TO_CLIENT:
+    case LB_ICMP_TO_BACKEND:
         return Fate::forwarded;
     default:
         return Fate::dropped;

@@ -228,6 +228,8 @@ public:
         auto command = "ip addr replace " + at.address.text() + (of_v6 ? "/128" : "/32") + " dev lo" +
                        (of_v6 ? " nodad" : "");
         REQUIRE(run(command) == 0);
+        if (of_v6)
+            wait_for_route(at.address);
         Udp socket{of_v6};
         socket.bind(at);
         servers_.emplace_back(name, std::move(socket));
@@ -255,6 +257,16 @@ public:
 
 private:
     static int run(const std::string& command) { return std::system(command.c_str()); }
+
+    /// IPv6 makes the route to an own address when its workers find the time.
+    static void wait_for_route(const Address& address)
+    {
+        auto there = "ip -6 route show table local to " + address.text() + " | grep -q local";
+        for (int tries = 0; run(there) != 0; ++tries) {
+            REQUIRE(tries < 500);
+            ::usleep(10'000);
+        }
+    }
 
     template <class Key>
     static void clear(const UniqueFd& map)
