@@ -129,7 +129,7 @@ void check_answer_error(Host& node, const Story& story, const SocketAddress& fro
 TEST_CASE("an error about a request to a backend here reaches the client as one about its own packet")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, eight_bytes + 9, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, eight_bytes + 10, whole);
     CAPTURE(on, length);
     Host node;
     auto story = local_story(node, on, on.request(on.vip));
@@ -145,7 +145,7 @@ TEST_CASE("an error about a request to a backend here reaches the client as one 
 TEST_CASE("an error about the answer of a backend here reaches the backend as one about its own packet")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, eight_bytes + 9, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, eight_bytes + 10, whole);
     CAPTURE(on, length);
     Host node;
     auto story = local_story(node, on, on.request(on.vip));
@@ -160,7 +160,7 @@ TEST_CASE(
     "an error about a request to a backend elsewhere goes to the client, past the stack, from the frontend")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, eight_bytes + 9, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, eight_bytes + 10, whole);
     CAPTURE(on, length);
     Host node;
     auto story = remote_story(node, on, on.request(on.vip));
@@ -175,7 +175,7 @@ TEST_CASE(
     "an error about the answer of a backend elsewhere goes to the backend, past the stack, from this node")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, eight_bytes + 9, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, eight_bytes + 10, whole);
     CAPTURE(on, length);
     Host node;
     auto story = remote_story(node, on, on.request(on.vip));
@@ -189,7 +189,7 @@ TEST_CASE(
 TEST_CASE("errors about a pod's flow are translated at its device")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, whole);
     CAPTURE(on, length);
     Host node;
     auto story = pod_story(node, on);
@@ -204,7 +204,7 @@ TEST_CASE("errors about a pod's flow are translated at its device")
 TEST_CASE("errors about a flow of a pod with itself go back out of its device")
 {
     auto on = GENERATE(from_range(casts()));
-    auto length = GENERATE(eight_bytes, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, whole);
     CAPTURE(on, length);
     Host node;
     auto story = hairpin_story(node, on);
@@ -251,7 +251,7 @@ TEST_CASE("a quote with options, extension headers or of a first fragment is und
 {
     auto on = GENERATE(from_range(casts()));
     auto fragment = GENERATE(false, true);
-    auto length = GENERATE(eight_bytes, whole);
+    auto length = GENERATE(as<std::size_t>{}, eight_bytes, whole);
     CAPTURE(on, fragment, length);
     Host node;
     auto story = remote_story(node, on, on.request(on.vip));
