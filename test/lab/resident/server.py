@@ -1,6 +1,6 @@
 """Serves TCP and UDP on both families. A TCP client that says GET is answered like a web server would; any other line
-is echoed and the connection stays open. UDP answers each datagram, "fill N" with so many bytes. Every other answer
-tells who answers and which client address was seen."""
+is echoed and the connection stays open. UDP answers each datagram, "fill N" with so many bytes at least. Every
+answer tells who answers and which client address was seen."""
 
 import json
 import selectors
@@ -108,13 +108,11 @@ class Server:
             elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
                 at = value[:16]
                 reply = [(level, kind, at + struct.pack("I", 0))]
-        if data.startswith(b"fill "):
-            sock.sendmsg([b"x" * int(data[5:])], reply, 0, client)
-            return
         where = socket.inet_ntop(sock.family, at)
         said = about(self.name, client, sock.getsockname()[1], where)
         said |= {"size": len(data), "text": data[:64].decode("latin1")}
-        answer = json.dumps(said | {"crc": zlib.crc32(data)}).encode()
+        said |= {"crc": zlib.crc32(data)}
+        length = int(data[5:]) if data.startswith(b"fill ") else 0
         if data.startswith(b"="):
-            answer = answer.ljust(len(data))  # as large as the question
-        sock.sendmsg([answer], reply, 0, client)
+            length = len(data)  # as large as the question
+        sock.sendmsg([json.dumps(said).encode().ljust(length)], reply, 0, client)
