@@ -40,6 +40,8 @@ class Resident:
             return {"status": status, "headers": headers, "body": body}
         except OSError as why:
             return {"error": error_name(why)}
+        except (IndexError, ValueError) as why:  # a server that ends closes what it has just accepted
+            return {"error": f"bad answer: {why}"}
 
     def open(self, ask):
         try:
