@@ -53,7 +53,8 @@ NodeView initial_view(const Config& config)
 } // namespace
 
 Agent::Agent(asio::io_context& io, Clock::time_point started, const Config& config, Foundation foundation)
-    : config_{config}, started_{started}, io_{io}, on_{std::move(foundation)}, order_{on_.datapath.serves()},
+    : config_{config}, started_{started}, io_{io}, on_{std::move(foundation)},
+      order_{on_.datapath.serves() || !on_.kernel.installed().empty()},
       attachments_{on_.datapath, std::move(on_.netlink), config.devices},
       sync_{{[this]() -> const Tables& { return on_.kernel.installed(); },
              [this](std::span<const Change> changes) { return on_.udp_gone.apply(on_.kernel, changes); }},

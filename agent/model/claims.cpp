@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -204,6 +205,7 @@ void Claims::add_keys_of(const Address& address, std::vector<FrontendKey>& to) c
 std::vector<FrontendKey> Claims::differing(const FrontendClaims& held, const FrontendClaims& next) const
 {
     std::vector<FrontendKey> keys;
+    std::set<Address> moved; // each once: a Service may have thousands of ports on it
     auto compare = [&](const FrontendClaims& claims, const FrontendClaims& others) {
         for (const auto& [key, claim] : claims) {
             auto other = others.find(key);
@@ -211,11 +213,13 @@ std::vector<FrontendKey> Claims::differing(const FrontendClaims& held, const Fro
                 continue;
             keys.push_back(key);
             if (claim.row.kind == LB_KIND_CLUSTER_IP)
-                add_keys_of(key.address, keys);
+                moved.insert(key.address);
         }
     };
     compare(held, next);
     compare(next, held);
+    for (const auto& address : moved)
+        add_keys_of(address, keys);
     return keys;
 }
 

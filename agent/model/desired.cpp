@@ -1,6 +1,7 @@
 #include "desired.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -84,6 +85,10 @@ public:
                  std::to_string(refused_endpoints_) +
                      " endpoint addresses are not used: wrong family, loopback, unspecified, "
                      "link-local, multicast or broadcast");
+        for (auto& [id, row] : services_)
+            desired_.services.try_emplace(id, std::move(row));
+        for (auto& [key, claim] : claims_)
+            desired_.claims.try_emplace(key, std::move(claim));
         return std::move(desired_);
     }
 
@@ -246,7 +251,8 @@ private:
             tell("FrontendRefused", *refused);
             return false;
         }
-        auto [claim, added] = desired_.claims.try_emplace(key);
+        auto [at, added] = claims_.try_emplace(key);
+        auto& claim = at->second;
         if (!added && claim.row.kind <= kind)
             return false;
         claim.row = {.kind = kind,
@@ -286,14 +292,13 @@ private:
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {
             bool none_here = std::ranges::none_of(selected.local, &Backend::chosen);
-            desired_.services.try_emplace(*local,
-                                          ServiceRow{.backends = selected.local,
+            services_.try_emplace(*local, ServiceRow{.backends = selected.local,
                                                      .affinity_timeout_sec = affinity_sec_,
                                                      .drop_if_empty = none_here && selected.any_usable,
                                                      .type = row.type,
                                                      .source_ranges = {}});
         }
-        desired_.services.try_emplace(cluster, std::move(row));
+        services_.try_emplace(cluster, std::move(row));
     }
 
     const Service& service_;
@@ -305,6 +310,9 @@ private:
     bool publishes_nodes_ = false;
     std::set<Address> ready_here_;   ///< of one family: its ports share their endpoints
     unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints
+    // They come in the order of ports; a flat map is filled in its own.
+    std::map<ServiceId, ServiceRow> services_;
+    std::map<FrontendKey, Claim> claims_;
     Desired desired_;
 };
 
