@@ -122,10 +122,8 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	if (has_impossible_source(&p->tuple))
 		return LB_MALFORMED;
 	entry = ct_lookup(&p->tuple);
-	if (entry && ct_is_own(entry) && !ct_expired(entry, key.proto, now)) {
-		ct_touch(entry, now);
-		return LB_PASS;
-	}
+	if (entry && ct_is_own(entry) && !ct_expired(entry, key.proto, now))
+		return LB_PASS; /* what comes in keeps nothing alive: only what this node sends does */
 	if (entry && ct_follows(entry, frontend, p, now)) {
 		ct_advance(entry, &p->tuple, p->tcp_flags, now);
 		return rewrite_forward(entry, rw);

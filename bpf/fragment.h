@@ -48,6 +48,19 @@ static __always_inline struct lb_piece piece_of(const struct lb_packet *p)
 	return piece;
 }
 
+/* Where the pieces of one datagram are seen. A pod must not put pieces under the names of others, and a datagram that
+ * leaves by two devices is two. From outside they may come in by any uplink. */
+static __always_inline __u16 fragment_place(const struct __sk_buff *skb, enum lb_hook hook)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct lb_device *device;
+
+	if (hook == LB_HOOK_TC_EGRESS)
+		return ifindex;
+	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
+	return device && (device->flags & LB_DEVICE_WORKLOAD) ? ifindex : 0;
+}
+
 /* The identification is read again: no rewrite changes it. */
 static __always_inline bool fragment_key(struct __sk_buff *skb, const struct lb_packet *p, enum lb_hook hook,
 					 struct lb_fragment_key *key)
@@ -56,6 +69,7 @@ static __always_inline bool fragment_key(struct __sk_buff *skb, const struct lb_
 	key->src = p->tuple.src;
 	key->dst = p->tuple.dst;
 	key->hook = hook;
+	key->pad = fragment_place(skb, hook); /* what would be padding tells places apart */
 	if (p->family == 6)
 		return !bpf_skb_load_bytes(skb, p->fragment_at + offsetof(struct fragment_header, id), &key->id,
 					   sizeof(__be32));
@@ -178,7 +192,9 @@ static __always_inline enum lb_reason first_piece(struct __sk_buff *skb, const s
 		if (!piece.possible)
 			return LB_MALFORMED;
 		if (known && known->head && !known->complete && fragment_lives(known, now)) {
-			if (known->head != piece.behind)
+			/* The same again, or another one under its name: then nobody knows whose the rest is. */
+			if (known->head != piece.behind || known->way != rw->way ||
+			    !lb_addr_equal(&known->src, &rw->src) || !lb_addr_equal(&known->dst, &rw->dst))
 				known->reason = LB_FRAGMENT_OVERLAP;
 			return LB_FRAGMENT_OVERLAP;
 		}

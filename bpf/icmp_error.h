@@ -127,7 +127,7 @@ static __always_inline const struct lb_ct *quoted_flow(const struct lb_quote *q,
 		key.direction = LB_DIR_FORWARD;
 		entry = ct_lookup(&key);
 	}
-	return entry && !ct_expired(entry, key.proto, now) ? entry : NULL;
+	return entry && !ct_expired(entry, key.proto, now) && !ct_is_own(entry) ? entry : NULL;
 }
 
 /* Not about a flow of ours: `why` at an address that is frontends' alone, anywhere else the stack's. */

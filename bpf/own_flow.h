@@ -36,7 +36,7 @@ static __always_inline void note_own_flow(const struct __sk_buff *skb, const str
 		.via = answer.src,
 		.to_port = answer.dport,
 		.via_port = answer.sport,
-		.state = LB_CT_ESTABLISHED,
+		.state = LB_CT_OPEN, /* the short lifetime */
 		.last_seen = now,
 	};
 	const struct lb_frontend *frontend;

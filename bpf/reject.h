@@ -179,7 +179,8 @@ static __always_inline enum lb_reason reject(struct __sk_buff *skb, struct lb_pa
 	struct icmp_header error = {};
 	long err;
 
-	if (!within_limit(LB_LIMIT_REJECT, cfg.reject_per_sec, now))
+	/* A flood that is rejected must not take from others what nobody else tells them: the size. */
+	if (why != LB_TOO_BIG && !within_limit(LB_LIMIT_REJECT, cfg.reject_per_sec, now))
 		return LB_REJECT_LIMIT;
 	if (p->tuple.proto == IPPROTO_TCP && !on_the_way) {
 		err = build_rst(skb, p);

@@ -294,7 +294,7 @@ static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 		if (p.l4_kind == LB_L4_FRAGMENT)
 			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_INGRESS);
 		why = ingress(skb, &p, now, &rw);
-		if (is_first_piece(&p))
+		if (is_first_piece(&p) && came_in_by(skb))
 			why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
 	}
 	return finish(skb, &p, &rw, why, LB_HOOK_TC_INGRESS);

@@ -73,6 +73,35 @@ TEST_CASE("a second first piece with other ports or another length is refused an
     served.refuses({2000, 4000});
 }
 
+TEST_CASE("pieces that a pod sends under a client's name touch no datagram of the client")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Served served{on};
+    auto forged = served.request;
+    forged.to_mac = network().pod.mac;
+    (void)served.node.ingress(piece(forged, {0, 1000}), network().pod);
+    served.passes({0, 1000});
+    (void)served.node.ingress(piece(forged, {1000, 3000}), network().pod);
+    served.passes({1000, 3000});
+    served.passes({3000, 4000});
+}
+
+TEST_CASE("another datagram's first piece under the same number ends both")
+{
+    auto on = GENERATE(from_range(casts(proto_udp)));
+    CAPTURE(on);
+    Served served{on};
+    auto other_port = on.vip;
+    other_port.port = Port{static_cast<std::uint16_t>(on.vip.port.host + 1)};
+    served.node.vip(other_port, on.protocol, served.node.publish({.backends = {local(on.pod)}}));
+    served.passes({0, 1000});
+    auto other = served.request;
+    other.dst = other_port;
+    check_dropped(served.in(piece(other, {0, 1000})), LB_FRAGMENT_OVERLAP);
+    served.refuses({1000, 2000});
+}
+
 TEST_CASE("a datagram that ends twice, or goes on behind its end, is refused")
 {
     auto on = GENERATE(from_range(casts()));
