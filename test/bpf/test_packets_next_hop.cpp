@@ -145,7 +145,7 @@ TEST_CASE("a pod whose device has no address of its own hears from the node's pr
     CHECK(node.ingress(sent, network().pod).packet().src.address == on.vip.address);
 }
 
-TEST_CASE("no more is said than the limit allows")
+TEST_CASE("no more is said than the limit allows, but the size, which nobody else tells")
 {
     auto on = GENERATE(from_range(casts()));
     CAPTURE(on);
@@ -154,5 +154,7 @@ TEST_CASE("no more is said than the limit allows")
     auto sent = on.request(on.vip);
     sent.ttl = 1;
     check_dropped(node.ingress(sent, network().uplink), LB_REJECT_LIMIT);
-    check_dropped(node.ingress(large(on.request(on.vip)), network().uplink), LB_REJECT_LIMIT);
+    auto big = node.ingress(large(on.request(on.vip)), network().uplink);
+    CHECK(name(big.reason) == name(LB_TOO_BIG));
+    CHECK(big.verdict == Verdict::redirect);
 }

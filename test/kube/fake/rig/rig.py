@@ -215,7 +215,8 @@ class Mark:
         self.applied = rig.applied()
 
     def _tables(self):
-        return {verb: self.rig.agent.table(verb) for verb in ("services", "backends")}
+        return {verb: [without_who_waits(row) for row in self.rig.agent.table(verb)]
+                for verb in ("services", "backends")}
 
     def unchanged(self):
         """Not one row was written since."""
@@ -229,3 +230,11 @@ class Mark:
         for verb, rows in self.tables.items():
             lost = [row for row in rows if row not in now[verb] and (not names or row["name"] in names)]
             assert not lost, f"lost from {verb}: {lost}"
+
+
+def without_who_waits(row):
+    """Who else wants a row is not part of it."""
+    kept = {key: value for key, value in row.items() if key != "shadowed"}
+    if "flags" in kept:
+        kept["flags"] = [flag for flag in kept["flags"] if not flag.startswith("shadows=")]
+    return kept
