@@ -52,13 +52,6 @@ static __always_inline bool ct_is_own(const struct lb_ct *entry)
 	return !entry->service;
 }
 
-/* Once a second is enough to stay alive. */
-static __always_inline void ct_touch(struct lb_ct *entry, __u64 now)
-{
-	if (now - entry->last_seen >= cfg.hz)
-		entry->last_seen = now;
-}
-
 /* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend;
  * everything else only while the frontend still is that service's and the backend serves; a SYN only as a
  * retransmission of an open handshake. */

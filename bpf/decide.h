@@ -12,6 +12,11 @@
 
 enum lb_side { LB_SIDE_INSIDE, LB_SIDE_OUTSIDE };
 
+static __always_inline enum lb_side side_of(const struct lb_device *device)
+{
+	return device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
+}
+
 /* How a translated packet goes on. */
 enum lb_way {
 	LB_WAY_STACK = 0, /* to the stack, which routes it as the CNI wants */

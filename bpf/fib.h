@@ -18,8 +18,8 @@
 #define LB_FIB_LOOKUP_SRC (1U << 4)
 #define LB_FIB_NO_SRC_ADDR 9
 
-#define LB_TCP_OFFSET 12
-#define LB_GSO_BY_FRAGS 0xffff
+#define LB_TCP_OFFSET 12       /* of the byte that holds the header's length */
+#define LB_GSO_BY_FRAGS 0xffff /* <linux/skbuff.h>: segments of sizes of their own */
 
 struct lb_route {
 	__u32 ifindex;

@@ -58,7 +58,7 @@ static __always_inline __u16 fragment_place(const struct __sk_buff *skb, enum lb
 	if (hook == LB_HOOK_TC_EGRESS)
 		return ifindex;
 	device = bpf_map_lookup_elem(&lb_devices, &ifindex);
-	return device && (device->flags & LB_DEVICE_WORKLOAD) ? ifindex : 0;
+	return device && side_of(device) == LB_SIDE_INSIDE ? ifindex : 0;
 }
 
 /* The identification is read again: no rewrite changes it. */
@@ -69,7 +69,7 @@ static __always_inline bool fragment_key(struct __sk_buff *skb, const struct lb_
 	key->src = p->tuple.src;
 	key->dst = p->tuple.dst;
 	key->hook = hook;
-	key->pad = fragment_place(skb, hook); /* what would be padding tells places apart */
+	key->place = fragment_place(skb, hook);
 	if (p->family == 6)
 		return !bpf_skb_load_bytes(skb, p->fragment_at + offsetof(struct fragment_header, id), &key->id,
 					   sizeof(__be32));
@@ -107,7 +107,7 @@ static __always_inline bool wait_again(struct __sk_buff *skb)
 {
 	__u32 rounds = skb->tc_index;
 
-	if (rounds && (rounds & LB_WAIT_MASK) != LB_WAIT_MARK)
+	if (rounds && !waits(skb))
 		return false; /* somebody else's */
 	rounds &= ~LB_WAIT_MASK;
 	if (rounds >= LB_WAIT_ROUNDS)

@@ -49,8 +49,8 @@ static __always_inline void note_own_flow(const struct __sk_buff *skb, const str
 		return;
 	entry = ct_lookup(&answer);
 	if (entry && !ct_expired(entry, answer.proto, now)) {
-		if (ct_is_own(entry))
-			ct_touch(entry, now);
+		if (ct_is_own(entry) && now - entry->last_seen >= cfg.hz)
+			entry->last_seen = now;
 		return;
 	}
 	if (within_limit(LB_LIMIT_NEW_FLOW, cfg.new_flow_per_sec, now))

@@ -86,11 +86,6 @@ static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const st
 	return track(p, pick, &source, flags, now, dice, rw);
 }
 
-static __always_inline enum lb_side side_of(const struct lb_device *device)
-{
-	return device->flags & LB_DEVICE_WORKLOAD ? LB_SIDE_INSIDE : LB_SIDE_OUTSIDE;
-}
-
 /* The row of the device a packet came in on; NULL when it concerns nobody here: sent to others than this node alone, it
  * would arrive several times past the stack; a frame of a VLAN belongs to the VLAN device above this one, which has
  * programs if it is an uplink. */

@@ -286,7 +286,9 @@ struct lb_fragment_key {
 	__be32 id;
 	__u8 proto; /* IPv4 only: RFC 8200 section 4.5 does not count it */
 	__u8 hook;  /* enum lb_hook: a datagram is seen once coming in and once going out */
-	__u16 pad;
+	/* Whose pieces are told apart: the ifindex of the way out, or of the workload they come from; 0: from outside, by
+	 * whatever uplink. */
+	__u16 place;
 };
 
 #define LB_FRAGMENT_RANGES 8
