@@ -71,8 +71,10 @@ Agent::Agent(asio::io_context& io, Clock::time_point started, const Config& conf
 
 /// Those that name uplinks. The stand-in's come from the uplinks themselves and must not decide which these
 /// are.
-std::vector<Address> Agent::node_addresses() const
+NodeAddresses Agent::node_addresses() const
 {
+    if (!order_.is_listed())
+        return std::nullopt;
     return sync_.has_node() ? sync_.view().node.addresses : std::vector<Address>{};
 }
 
@@ -167,6 +169,7 @@ void Agent::take_programs(Result<Programs> programs)
          {"set_retval", knobs.can_set_retval ? "yes" : "no"},
          {"fib_src", knobs.fib_src ? "yes" : "no"}});
     order_.verified();
+    network_changed_ = true; // what it says may be written now
     advance();
     gather_next();
 }
@@ -204,6 +207,8 @@ void Agent::follow_network()
         if (!std::exchange(told_stand_in_, true))
             tell_stand_in(config_.node_name, api_.has_value());
     }
+    if (!order_.may_write())
+        return;
     std::array<const Address*, 2> primary{};
     for (const auto& address : sync_.view().node.addresses)
         if (auto& slot = primary[address.family() == Family::v4 ? 0 : 1]; !slot)

@@ -40,7 +40,7 @@ public:
     const std::optional<Error>& failure() const { return failure_; }
 
 private:
-    std::vector<Address> node_addresses() const;
+    NodeAddresses node_addresses() const;
 
     void follow_changes();
     void serve_pages();

@@ -55,18 +55,20 @@ Attachments::Attachments(Datapath& datapath, Netlink netlink, std::optional<std:
 {
 }
 
-Result<> Attachments::look(const std::vector<Address>& node_addresses)
+Result<> Attachments::look(const NodeAddresses& node_addresses)
 {
     auto network = netlink_.read();
     if (!network)
         return std::unexpected{network.error()};
     network_ = std::move(*network);
-    devices_ = uplinks_ ? classify(network_, *uplinks_) : classify(network_, node_addresses);
+    devices_ = uplinks_ ? classify(network_, *uplinks_)
+                        : classify(network_, node_addresses.value_or(std::vector<Address>{}));
+    known_ = uplinks_ || node_addresses ? DeviceSet::whole : DeviceSet::partial;
     report_devices();
     return {};
 }
 
-Result<> Attachments::start(const std::vector<Address>& node_addresses)
+Result<> Attachments::start(const NodeAddresses& node_addresses)
 {
     if (auto read = look(node_addresses); !read)
         return read;
@@ -77,7 +79,7 @@ Result<> Attachments::start(const std::vector<Address>& node_addresses)
     return datapath_.attach_sockets();
 }
 
-void Attachments::refresh(const std::vector<Address>& node_addresses)
+void Attachments::refresh(const NodeAddresses& node_addresses)
 {
     device_errors_.clear();
     if (auto read = look(node_addresses); !read)
@@ -89,7 +91,7 @@ void Attachments::refresh(const std::vector<Address>& node_addresses)
     report_missing(std::move(missing));
 }
 
-void Attachments::audit(const std::vector<Address>& node_addresses)
+void Attachments::audit(const NodeAddresses& node_addresses)
 {
     socket_errors_.clear();
     if (started_)
@@ -100,7 +102,7 @@ void Attachments::audit(const std::vector<Address>& node_addresses)
 
 void Attachments::attach()
 {
-    for (const auto& failed : datapath_.set_devices(devices_))
+    for (const auto& failed : datapath_.set_devices(devices_, known_))
         device_errors_.push_back(failed.message());
 }
 

@@ -23,24 +23,27 @@ Node stand_in(const std::string& name, const NetworkState& network,
 /// them each pod start would be a change of the node. Pure.
 std::set<Address> reachable_addresses(const NetworkState& network);
 
+/// The addresses of the Node object, which name uplinks. Absent: not known yet.
+using NodeAddresses = std::optional<std::vector<Address>>;
+
 class Attachments {
 public:
     /// `uplinks`: --devices LIST; absent: auto. `datapath` must outlive this.
     Attachments(Datapath& datapath, Netlink netlink, std::optional<std::set<std::string>> uplinks);
 
     /// Reads the network; attaches nothing.
-    Result<> look(const std::vector<Address>& node_addresses);
+    Result<> look(const NodeAddresses& node_addresses);
 
     /// The first attach. What fails here keeps the agent from running; a single device that fails does not.
-    Result<> start(const std::vector<Address>& node_addresses);
+    Result<> start(const NodeAddresses& node_addresses);
     bool started() const { return started_; }
 
     /// Reads the network and, once started, makes programs and devices match. Detaches nothing when the
     /// network cannot be read.
-    void refresh(const std::vector<Address>& node_addresses);
+    void refresh(const NodeAddresses& node_addresses);
 
     /// refresh(), and the socket programs too: repairs what a third party removed.
-    void audit(const std::vector<Address>& node_addresses);
+    void audit(const NodeAddresses& node_addresses);
 
     bool drain() { return netlink_.drain(); }
     int event_fd() const { return netlink_.event_fd(); }
@@ -60,6 +63,7 @@ private:
     std::optional<std::set<std::string>> uplinks_;
     NetworkState network_;
     std::map<std::uint32_t, Device> devices_;
+    DeviceSet known_ = DeviceSet::partial; ///< what devices_ are
     std::vector<std::string> device_errors_;
     std::vector<std::string> socket_errors_;
     std::vector<std::string> missing_;

@@ -35,7 +35,7 @@ struct Datapath::State {
     Table<std::uint32_t, lb_device> rows() const { return {devices_map.get(), "lb_devices"}; }
     void replace_adopted() const;
     Result<> detach_sockets() const;
-    void put_device(std::uint32_t index, const Device& device, const NetworkState& network,
+    void put_device(std::uint32_t index, const Device& device, const NetworkState& network, DeviceSet set,
                     std::vector<Error>& errors) const;
     void forget_others(const std::map<std::uint32_t, Device>& devices, std::vector<Error>& errors) const;
 };
@@ -139,7 +139,7 @@ Result<> Datapath::attach_sockets()
     return {};
 }
 
-std::vector<Error> Datapath::set_devices(const std::map<std::uint32_t, Device>& devices)
+std::vector<Error> Datapath::set_devices(const std::map<std::uint32_t, Device>& devices, DeviceSet set)
 {
     std::vector<Error> errors;
     NetworkState network;
@@ -150,8 +150,9 @@ std::vector<Error> Datapath::set_devices(const std::map<std::uint32_t, Device>& 
         errors.push_back(read.error());
 
     for (const auto& [index, device] : devices)
-        state_->put_device(index, device, network, errors);
-    state_->forget_others(devices, errors);
+        state_->put_device(index, device, network, set, errors);
+    if (set == DeviceSet::whole)
+        state_->forget_others(devices, errors);
     return errors;
 }
 
@@ -192,7 +193,7 @@ Result<> Datapath::State::detach_sockets() const
 }
 
 void Datapath::State::put_device(std::uint32_t index, const Device& device, const NetworkState& network,
-                                 std::vector<Error>& errors) const
+                                 DeviceSet set, std::vector<Error>& errors) const
 {
     auto fail = [&](const Error& why) {
         // It vanished; netlink says so in a moment, and then it is forgotten.
@@ -200,7 +201,15 @@ void Datapath::State::put_device(std::uint32_t index, const Device& device, cons
             errors.push_back({why.code, fmt::format("device {}: {}", device.link.name, why.what)});
     };
     // The row first: programs leave alone what comes by a device without one.
-    if (auto put = rows().put(index, device_row(device, network)); !put)
+    auto row = device_row(device, network);
+    if (set == DeviceSet::partial) {
+        auto known = rows().get(index);
+        if (!known)
+            return fail(known.error());
+        if (*known)
+            row.flags = (*known)->flags;
+    }
+    if (auto put = rows().put(index, row); !put)
         return fail(put.error());
     for (auto hook : device_hooks)
         if (auto put = hooks.put_on_device(hook, program(hook), index); !put)

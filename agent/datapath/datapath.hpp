@@ -16,6 +16,12 @@
 
 namespace naru {
 
+/// What `devices` of set_devices() are.
+enum class DeviceSet {
+    whole,
+    partial, ///< the Node object, whose addresses name uplinks too, is not known yet
+};
+
 /// A program on a hook, for status and logs.
 struct Attachment {
     std::string hook;   ///< "connect4", "tc_ingress", ...
@@ -59,8 +65,10 @@ public:
 
     /// Makes the tc programs and lb_devices match `devices`: attaches to new ones, replaces in adopted links,
     /// forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors of
-    /// single devices are collected; the others are served.
-    std::vector<Error> set_devices(const std::map<std::uint32_t, Device>& devices);
+    /// single devices are collected; the others are served. A partial set adds devices and takes none
+    /// for another thing than an earlier run did.
+    std::vector<Error> set_devices(const std::map<std::uint32_t, Device>& devices,
+                                   DeviceSet set = DeviceSet::whole);
 
     std::vector<Attachment> attachments() const;
 

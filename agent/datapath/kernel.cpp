@@ -12,15 +12,6 @@
 
 namespace naru {
 
-namespace {
-
-bool is_full(const Error& error)
-{
-    return error.code == std::errc::argument_list_too_long || error.code == std::errc::no_space_on_device;
-}
-
-} // namespace
-
 Result<Kernel> Kernel::open(Maps maps, std::uint32_t seed, std::vector<std::string>& findings,
                             GracePeriod::Wait wait)
 {

@@ -26,7 +26,7 @@ bool same(const lb_shadowed& a, const lb_shadowed& b) { return std::memcmp(&a, &
 Result<> Shadowed::follow(const Claims& claims)
 {
     if (shown_ == claims.contest_changes())
-        return {};
+        return outcome_;
     if (!held_)
         if (auto read = read_back(); !read)
             return read;
@@ -38,10 +38,10 @@ Result<> Shadowed::follow(const Claims& claims)
         row.kind = static_cast<std::uint8_t>(shadow.kind);
         wanted.emplace(lb_shadowed_key{.frontend = to_raw(shadow.key), .rank = shadow.rank, .pad = 0}, row);
     }
-    auto written = write(wanted);
-    if (written)
+    outcome_ = write(wanted);
+    if (outcome_ || is_full(outcome_.error()))
         shown_ = claims.contest_changes();
-    return written;
+    return outcome_;
 }
 
 Result<> Shadowed::read_back()
@@ -54,7 +54,8 @@ Result<> Shadowed::read_back()
     return read;
 }
 
-/// Removals first: they make room.
+/// In an order that leaves no untrue row where there is no room for all: what goes makes room, what is there
+/// is mended in its place, what is new comes last.
 Result<> Shadowed::write(const Rows& wanted)
 {
     const auto table = table_of(maps_);
@@ -67,12 +68,20 @@ Result<> Shadowed::write(const Rows& wanted)
             return erased;
         row = held_->erase(row);
     }
-    for (const auto& [key, row] : wanted) {
-        if (auto held = held_->find(key); held != held_->end() && same(held->second, row))
+    for (auto& [key, held] : *held_) {
+        const auto& row = wanted.at(key);
+        if (same(held, row))
             continue;
         if (auto put = table.put(key, row); !put)
             return put;
-        held_->insert_or_assign(key, row);
+        held = row;
+    }
+    for (const auto& [key, row] : wanted) {
+        if (held_->contains(key))
+            continue;
+        if (auto put = table.put(key, row); !put)
+            return put;
+        held_->emplace(key, row);
     }
     return {};
 }

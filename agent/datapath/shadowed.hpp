@@ -19,7 +19,8 @@ public:
     explicit Shadowed(const Maps& maps) : maps_{maps} {}
 
     /// Makes the map say what `claims` do; costs nothing while no contest has changed. The first call also
-    /// takes away what an earlier agent left. What does not fit is left out, and tried again with every call.
+    /// takes away what an earlier agent left. What does not fit is left out until a contest changes, and the
+    /// answer says so as long.
     Result<> follow(const Claims& claims);
 
 private:
@@ -36,7 +37,8 @@ private:
 
     const Maps& maps_;
     std::optional<Rows> held_; ///< what the map holds; absent: not read yet
-    std::optional<std::uint64_t> shown_;
+    std::optional<std::uint64_t> shown_; ///< contest_changes() of what was written
+    Result<> outcome_;                   ///< of writing that
 };
 
 } // namespace naru

@@ -13,6 +13,12 @@
 
 namespace naru {
 
+/// What a map says that has no room.
+inline bool is_full(const Error& error)
+{
+    return error.code == std::errc::argument_list_too_long || error.code == std::errc::no_space_on_device;
+}
+
 template <class Key, class Value>
 class Table {
 public:
@@ -29,7 +35,7 @@ public:
         return std::optional{value};
     }
 
-    /// Adds or replaces. E2BIG or ENOSPC: the map is full.
+    /// Adds or replaces.
     Result<> put(const Key& key, const Value& value) const
     {
         if (int failed = bpf_map_update_elem(map_, &key, &value, BPF_ANY))

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iterator>
 #include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -23,6 +24,12 @@ bool written_by_hand(const Claim& claim)
 bool owns_address(const Claim& claim)
 {
     return claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address;
+}
+
+/// Between owners. While one's claims are replaced, the old and the new claim stand side by side.
+bool is_contested(std::span<const Claim* const> claims)
+{
+    return std::ranges::any_of(claims, [&](const Claim* claim) { return claim->owner != claims[0]->owner; });
 }
 
 const FrontendRow wildcard_row{.kind = static_cast<lb_frontend_kind>(0), .inside = {}, .outside = {}};
@@ -166,7 +173,7 @@ void Claims::link(const FrontendKey& key, const Claim& claim)
     auto& use = at->second;
     auto& contest = use.ports[{key.port, *key.protocol}];
     contest.insert(std::ranges::upper_bound(contest, &claim, Precedes{}), &claim);
-    if (contest.size() > 1) {
+    if (is_contested(contest)) {
         contested_.insert(key);
         ++contest_changes_;
     }
@@ -179,11 +186,13 @@ void Claims::unlink(const FrontendKey& key, const Claim& claim)
     auto at = uses_.find(key.address);
     auto& use = at->second;
     auto contest = use.ports.find({key.port, *key.protocol});
-    if (contest->second.size() > 1)
-        ++contest_changes_;
+    const bool was_contested = is_contested(contest->second);
     std::erase(contest->second, &claim);
-    if (contest->second.size() == 1)
-        contested_.erase(key);
+    if (was_contested) {
+        ++contest_changes_;
+        if (!is_contested(contest->second))
+            contested_.erase(key);
+    }
     use.cluster_ip -= claim.row.kind == LB_KIND_CLUSTER_IP;
     use.wildcard -= owns_address(claim);
     if (contest->second.empty())

@@ -157,8 +157,10 @@ private:
     /// taken for such, too, although only the own Node is known.
     bool publishes_nodes() const
     {
+        const auto& nodes_own = view_.node.addresses; // an interface may carry a balancer's address too
         return std::ranges::any_of(service_.ingress, [&](const Ingress& ingress) {
-            return ingress.ip && !ingress.proxy && !ingress.ip->why_unservable() && view_.owns(*ingress.ip);
+            return ingress.ip && !ingress.proxy && !ingress.ip->why_unservable() &&
+                   std::ranges::find(nodes_own, *ingress.ip) != nodes_own.end();
         });
     }
 

@@ -288,6 +288,30 @@ TEST_CASE("a device no longer selected loses program and row, another gets them"
     CHECK(Place::on_device("tc_ingress", two.link.index).size() == 1);
 }
 
+TEST_CASE("until the node's addresses are known devices come, none goes and none becomes another", "[attach]")
+{
+    Place place;
+    auto one = place.add_device("nt1"), two = place.add_device("nt2"), three = place.add_device("nt3");
+    place.open().set_devices(these(one, two));
+    two.role = three.role = DeviceRole::workload;
+    auto restarted = place.open();
+    REQUIRE(restarted.set_devices(these(two, three), DeviceSet::partial).empty());
+    auto maps = restarted.maps().value();
+    auto role = [&](const Device& device) {
+        lb_device row{};
+        bpf_map_lookup_elem(maps.devices.get(), &device.link.index, &row);
+        CHECK(Place::on_device("tc_ingress", device.link.index).size() == (row.flags ? 1 : 0));
+        return row.flags;
+    };
+    CHECK(role(one) == LB_DEVICE_UPLINK);
+    CHECK(role(two) == LB_DEVICE_UPLINK);
+    CHECK(role(three) == LB_DEVICE_WORKLOAD);
+    REQUIRE(restarted.set_devices(these(two, three)).empty());
+    CHECK(role(one) == 0);
+    CHECK(role(two) == LB_DEVICE_WORKLOAD);
+    CHECK(role(three) == LB_DEVICE_WORKLOAD);
+}
+
 TEST_CASE("a port of a bridge knows its bridge and that one's address", "[attach]")
 {
     Place place;

@@ -100,7 +100,22 @@ TEST_CASE("more who wait than the map holds are named, and shown when there is r
     REQUIRE_FALSE(full);
     CHECK(full.error().message().contains("lb_shadowed"));
     CHECK(shown(maps).size() == 2);
+    CHECK_FALSE(shadowed.follow(board.claims)); // and goes on saying so
     board.want("young", 2, {81, 82});
     REQUIRE(shadowed.follow(board.claims));
     CHECK(shown(maps) == Texts{"81 1 shop/young", "82 1 shop/young"});
+}
+
+TEST_CASE("where not all who wait find room, what is shown is true all the same", "[shadowed]")
+{
+    auto maps = small_maps({.shadowed = 2});
+    Shadowed shadowed{maps};
+    Board board;
+    board.want("old", 1, {80, 82, 83});
+    board.want("young", 3, {82, 83});
+    REQUIRE(shadowed.follow(board.claims));
+    REQUIRE(shown(maps) == Texts{"82 1 shop/young", "83 1 shop/young"});
+    board.want("middle", 2, {80, 82, 83});
+    CHECK_FALSE(shadowed.follow(board.claims));
+    CHECK(shown(maps) == Texts{"82 1 shop/middle", "83 1 shop/middle"});
 }

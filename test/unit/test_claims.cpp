@@ -140,6 +140,7 @@ TEST_CASE("who waits for a frontend is known in the order in which they would ow
                        "1.2.3.4:81/TCP 1 young\n");
     changes = all.contest_changes();
     board.replace("other", claims("other", 1, {{"5.6.7.8:80/TCP"}}));
+    board.replace("other", claims("other", 1, {{"5.6.7.8:80/TCP", LB_KIND_LOAD_BALANCER, true}}));
     CHECK(all.contest_changes() == changes);
     board.replace("middle");
     CHECK(all.contest_changes() != changes);

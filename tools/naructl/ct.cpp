@@ -96,13 +96,16 @@ Table ct(const Snapshot& tables, std::span<const FlowTable> flows, const Filter&
             auto of_name = [&](auto member) -> Value { return name ? Value{(*name).*member} : Value{}; };
             auto age = clock.age_sec(entry.last_seen);
             auto left = clock.remaining_sec(entry.last_seen, lifetime_sec(entry, key.proto, lifetimes));
-            bool reply = key.direction != LB_DIR_FORWARD;
+            const bool reply = key.direction != LB_DIR_FORWARD;
+            const bool own = entry.service == 0; // what this node itself sends from a frontend's address
             Row row{{protocol_word(key.proto),
                      ends.client.text(),
                      ends.frontend.text(),
                      ends.backend.text(),
                      ends.source.text(),
-                     left ? ct_state_word(entry.state) : "expired",
+                     !left ? "expired"
+                     : own ? "own"
+                           : ct_state_word(entry.state),
                      duration(age),
                      age,
                      left ? Value{duration(*left)} : Value{},
@@ -117,7 +120,7 @@ Table ct(const Snapshot& tables, std::span<const FlowTable> flows, const Filter&
                      std::string{reply ? "reply" : "forward"},
                      table_name,
                      ct_flag_words(entry.flags)},
-                    reply}; // the other half of a flow that has a row
+                    reply || own}; // the other half of a flow that has a row, and no Service's
             rows.emplace_back(Order{key.proto, ends, key.direction, table_name}, std::move(row));
         }
     }

@@ -252,14 +252,14 @@ void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
 
 void Watch::fail(const Trouble& trouble)
 {
-    // No history is kept for ever. Not to get everything anew either is an outage like any other.
-    const bool outdated =
-        trouble.failure == Reflector::Failure::gone && stats_.connected && !reflector_.collecting();
+    const bool following = stats_.connected && !reflector_.collecting();
     failure_noted_ = true;
     end_ = Reflector::name_of(trouble.failure);
     ++stats_.failures;
     reflector_.failed(trouble.failure, steady_clock::now(), trouble.retry_after);
-    if (outdated)
+    // No history is kept for ever. Not to get everything anew either, or never to be let follow it, is an
+    // outage like any other.
+    if (trouble.failure == Reflector::Failure::gone && following && reflector_.next().delay.count() == 0)
         return sink_.outdated();
     stats_.connected = false;
     sink_.failed(trouble.why);

@@ -65,6 +65,16 @@ def gone_for_good(r):
     r.recovers()
 
 
+@suite.scenario("a server that gives the set again and again but never lets it be followed is an outage")
+def never_followed(r):
+    r.up()
+    relist(r)
+    relist(r)
+    r.interrupt(faults.gone())
+    r.holds(lambda: "cannot be followed" in r.agent.log(), "the outage is told")
+    r.recovers()
+
+
 @suite.scenario("a restart with the API server away keeps every row and removes nothing; what was deleted goes later")
 def restart_without_server(r):
     mark = r.up().mark()

@@ -60,6 +60,16 @@ ctl::Table flows(const std::vector<ctl::FlowTable>& tables, const Filter& filter
 
 } // namespace
 
+TEST_CASE("what the node itself sends from a frontend's address is no flow of a Service")
+{
+    auto own = forward(17, LB_CT_OPEN);
+    own.second.service = 0;
+    auto table = flows({{"any", {own}}});
+    REQUIRE(table.rows.size() == 1);
+    CHECK(table.rows[0].wide);
+    CHECK(only_row(table).contains(R"("state": "own")"));
+}
+
 TEST_CASE("a flow is one line: client, frontend, backend, state and times")
 {
     std::vector<ctl::FlowTable> tables{{"tcp", {forward(6, LB_CT_ESTABLISHED)}},
