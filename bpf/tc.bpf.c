@@ -172,8 +172,13 @@ static __always_inline enum lb_reason translate(struct __sk_buff *skb, const str
 static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packet *p, struct lb_rewrite *rw,
 				    enum lb_reason why, enum lb_hook hook)
 {
+	__u64 nothing = -(__u64)(skb->len >> 31); /* 0, which the verifier does not know */
 	int verdict = TC_ACT_UNSPEC;
 
+	/* It follows every way here with all it has learnt on it. Only the decision matters from now on: unknown to it,
+	 * ways that differ in nothing else are followed once, which halves the time that loading takes. */
+	why ^= nothing;
+	rw->way ^= nothing;
 	switch (why) {
 	case LB_PASS:
 		break;
