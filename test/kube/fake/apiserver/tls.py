@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 CONFIG = """[ca]
@@ -37,6 +38,7 @@ class Authority:
     def __init__(self, folder, name="fake-ca"):
         self.folder, self.name = Path(folder), name
         self.folder.mkdir(parents=True)
+        self.index = threading.Lock()  # scenarios play side by side, and openssl renames its file with no regard to that
         self.config, self.certificate, self.key = (self.folder / each for each in ("ca.conf", "ca.crt", "ca.key"))
         (self.folder / "index").touch()
         self.config.write_text(CONFIG.format(folder=self.folder))
@@ -51,8 +53,9 @@ class Authority:
         extension = ("-addext", f"subjectAltName={san}") if san else ()
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                 "-config", self.config, *extension, "-keyout", key, "-out", request)
-        openssl("ca", "-batch", "-notext", "-config", self.config, "-cert", self.certificate, "-keyfile", self.key,
-                "-startdate", validity[0], "-enddate", validity[1], "-in", request, "-out", certificate)
+        with self.index:
+            openssl("ca", "-batch", "-notext", "-config", self.config, "-cert", self.certificate, "-keyfile", self.key,
+                    "-startdate", validity[0], "-enddate", validity[1], "-in", request, "-out", certificate)
         return certificate, key
 
 
