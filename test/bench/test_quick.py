@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SKIP = 77
-GROUPS = {"tc", "sock", "connect", "tables", "sync"}
+GROUPS = {"tc", "sock", "connect", "wire", "tables", "sync"}
 TARGETS = {("naru", "fixed"), ("naru", "direct"), ("naru", "at 2"), ("naru", None)}
 
 

@@ -3,17 +3,15 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <cstring>
 #include <fstream>
 
 #include "machine.hpp"
+#include "sockaddr.hpp"
 #include "stats.hpp"
 
 namespace naru::bench {
@@ -21,40 +19,6 @@ namespace naru::bench {
 namespace {
 
 constexpr std::size_t v4_listener = 0, v6_listener = 1;
-constexpr std::size_t longest_complaint = 200;
-
-/// What a client answers: figures, or why there are none.
-struct Answer {
-    Timing timing;
-    int error = 0;
-    std::array<char, longest_complaint> what{};
-};
-
-struct Sockaddr {
-    sockaddr_storage storage{};
-    socklen_t length = 0;
-
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-Sockaddr sockaddr_of(const SocketAddress& at)
-{
-    Sockaddr result;
-    if (at.address.family() == Family::v4) {
-        sockaddr_in in{};
-        in.sin_family = AF_INET;
-        in.sin_port = at.port.raw();
-        std::memcpy(&in.sin_addr, at.address.bytes.data() + 12, 4);
-        std::memcpy(&result.storage, &in, result.length = sizeof(in));
-    } else {
-        sockaddr_in6 in6{};
-        in6.sin6_family = AF_INET6;
-        in6.sin6_port = at.port.raw();
-        std::memcpy(&in6.sin6_addr, at.address.bytes.data(), 16);
-        std::memcpy(&result.storage, &in6, result.length = sizeof(in6));
-    }
-    return result;
-}
 
 std::uint32_t since(double begin) { return static_cast<std::uint32_t>(wall_ns() - begin); }
 
@@ -115,92 +79,55 @@ Result<Timing> udp(const Order& order)
     return Timing{percentile(connects, 0.5), percentile(connects, 0.99), 0};
 }
 
-Answer answer(const Result<Timing>& result)
-{
-    Answer out;
-    if (result) {
-        out.timing = *result;
-    } else {
-        out.error = result.error().code.value();
-        result.error().what.copy(out.what.data(), out.what.size() - 1);
+/// Whose listeners an order is for: those shared with others, or those that `enter` opens in the process's
+/// own place. A wish to be told "ready" is an order for nothing.
+class Performer {
+public:
+    Performer(const std::vector<UniqueFd>& shared,
+              const std::function<Result<std::vector<UniqueFd>>()>& enter)
+        : shared_{shared}, enter_{enter}
+    {
     }
-    return out;
-}
 
-/// A wish to be told "ready" is an order for nothing.
-[[noreturn]] void serve(int channel, const std::vector<UniqueFd>& shared,
-                        const std::function<Result<std::vector<UniqueFd>>()>& enter)
-{
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    std::vector<UniqueFd> own;
-    Result<Timing> ready = Timing{};
-    for (Order order; ::recv(channel, &order, sizeof(order), 0) == sizeof(order);) {
-        if (order.count == 0 && enter) {
-            auto entered = enter();
-            if (entered)
-                own = std::move(*entered);
-            else
-                ready = std::unexpected{entered.error()};
-        }
-        const auto& listeners = enter ? own : shared;
-        auto out = answer(order.count == 0                  ? ready
-                          : order.protocol == Protocol::tcp ? tcp(order, listeners)
-                                                            : udp(order));
-        if (::send(channel, &out, sizeof(out), 0) != sizeof(out))
-            break;
+    Result<Timing> operator()(const Order& order)
+    {
+        if (order.count == 0)
+            return get_ready();
+        return order.protocol == Protocol::tcp ? tcp(order, enter_ ? own_ : shared_) : udp(order);
     }
-    ::_exit(0);
-}
+
+private:
+    Result<Timing> get_ready()
+    {
+        if (!enter_)
+            return Timing{};
+        auto entered = enter_();
+        if (!entered)
+            return std::unexpected{entered.error()};
+        own_ = std::move(*entered);
+        return Timing{};
+    }
+
+    const std::vector<UniqueFd>& shared_;
+    const std::function<Result<std::vector<UniqueFd>>()>& enter_;
+    std::vector<UniqueFd> own_;
+};
 
 } // namespace
 
 Result<Client> Client::start(const std::filesystem::path& cgroup, const std::vector<UniqueFd>& listeners,
                              const std::function<Result<std::vector<UniqueFd>>()>& enter)
 {
-    std::array<int, 2> pair{};
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()))
-        return sys_error("make a socket pair");
-    UniqueFd mine{pair[0]}, its{pair[1]};
-    pid_t pid = ::fork();
-    if (pid < 0)
-        return sys_error("fork");
-    if (pid == 0) {
-        mine = {};
-        serve(its.get(), listeners, enter);
-    }
-    Client client{pid, std::move(mine)};
+    Performer performer{listeners, enter};
+    auto worker = Worker<Order, Timing>::start(std::ref(performer));
+    if (!worker)
+        return std::unexpected{worker.error()};
     std::ofstream procs{cgroup / "cgroup.procs"};
-    if (!(procs << pid << std::flush))
+    if (!(procs << worker->pid() << std::flush))
         return sys_error("join " + cgroup.string());
-    if (auto ready = client.perform({}); !ready)
+    if (auto ready = worker->perform({}); !ready)
         return std::unexpected{ready.error()};
-    return client;
-}
-
-Client::Client(Client&& other) noexcept
-    : pid_{std::exchange(other.pid_, -1)}, channel_{std::move(other.channel_)}
-{
-}
-
-Client::~Client()
-{
-    if (pid_ <= 0)
-        return;
-    channel_ = {};
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-}
-
-Result<Timing> Client::perform(const Order& order)
-{
-    Answer answer;
-    if (::send(channel_.get(), &order, sizeof(order), MSG_NOSIGNAL) != sizeof(order) ||
-        ::recv(channel_.get(), &answer, sizeof(answer), 0) != sizeof(answer))
-        return error("a client process of the bench has ended");
-    if (answer.what.front())
-        return answer.error ? sys_error(answer.what.data(), answer.error)
-                            : Result<Timing>{error(answer.what.data())};
-    return answer.timing;
+    return Client{std::move(*worker)};
 }
 
 Result<std::vector<UniqueFd>> listen_everywhere(Port port)

@@ -2,16 +2,14 @@
 // of its maker, so each place to connect from needs a process of its own.
 #pragma once
 
-#include <sys/types.h>
-
 #include <array>
 #include <filesystem>
 #include <functional>
 #include <vector>
 
-#include "datapath/fd.hpp"
 #include "model/address.hpp"
 #include "model/result.hpp"
+#include "worker.hpp"
 
 namespace naru::bench {
 
@@ -38,17 +36,12 @@ public:
     static Result<Client> start(const std::filesystem::path& cgroup, const std::vector<UniqueFd>& listeners,
                                 const std::function<Result<std::vector<UniqueFd>>()>& enter = {});
 
-    Client(Client&& other) noexcept;
-    Client& operator=(Client&&) = delete;
-    ~Client(); ///< ends the process
-
-    Result<Timing> perform(const Order& order);
+    Result<Timing> perform(const Order& order) { return worker_.perform(order); }
 
 private:
-    Client(pid_t pid, UniqueFd channel) : pid_{pid}, channel_{std::move(channel)} {}
+    explicit Client(Worker<Order, Timing> worker) : worker_{std::move(worker)} {}
 
-    pid_t pid_;
-    UniqueFd channel_;
+    Worker<Order, Timing> worker_;
 };
 
 /// TCP listeners of both families on `port`, IPv4 first. Nobody has to accept: handshakes are the kernel's

@@ -28,9 +28,9 @@ struct Group {
     const char* name;
     Result<> (*measure)(Context&);
 };
-constexpr std::array groups{Group{"tc", measure_tc}, Group{"sock", measure_sock},
-                            Group{"connect", measure_connect}, Group{"tables", measure_tables},
-                            Group{"sync", measure_sync}};
+constexpr std::array groups{Group{"tc", measure_tc},           Group{"sock", measure_sock},
+                            Group{"connect", measure_connect}, Group{"wire", measure_wire},
+                            Group{"tables", measure_tables},   Group{"sync", measure_sync}};
 
 Effort quick()
 {
@@ -38,6 +38,8 @@ Effort quick()
             .runs = 2000,
             .connects = 20,
             .publishes = 20,
+            .stream_mib = 8,
+            .round_trips = 50,
             .services = 200,
             .flows = 1024,
             .flow_services = 100};
