@@ -58,7 +58,8 @@ Agent::Agent(asio::io_context& io, Clock::time_point started, const Config& conf
       attachments_{on_.datapath, std::move(on_.netlink), config.devices},
       sync_{{[this]() -> const Tables& { return on_.kernel.installed(); },
              [this](std::span<const Change> changes) { return on_.udp_gone.apply(on_.kernel, changes); }},
-            initial_view(config)},
+            initial_view(config),
+            {.arena = arena_room(on_.datapath.config().arena_bytes)}},
       service_health_{io, sync_.health_checks(), [this] { return is_healthy(health()); }},
       sweep_{on_.flows, on_.datapath.config()}
 {
@@ -178,7 +179,7 @@ void Agent::take_programs(Result<Programs> programs)
 void Agent::advance()
 {
     if (order_.may_write())
-        sync_.settle();
+        sync_.settle(!api_ || api_->complete());
     if (!order_.attach_is_due())
         return;
     if (auto attached = attachments_.start(node_addresses()); !attached)

@@ -29,6 +29,9 @@ public:
 
     void start();
 
+    /// All objects of the first sets could be read, or those of later ones.
+    bool complete() const { return source_.complete(); }
+
     /// What a report says of a Service that still exists becomes an Event on it. Failures are of this node,
     /// notices the same on all.
     void tell(const SyncReport& report, const Sync& sync);

@@ -99,7 +99,11 @@ void Sync::set_interface_addresses(std::set<Address> addresses)
     set_view(std::move(view));
 }
 
-void Sync::settle() { listed_ = true; }
+void Sync::settle(bool complete)
+{
+    listed_ = true;
+    complete_ = complete_ || complete;
+}
 
 SyncReport Sync::step(Clock::time_point now)
 {
@@ -115,7 +119,7 @@ SyncReport Sync::step(Clock::time_point now)
     report.health_ports = std::move(plan.health_ports);
     carry(plan.changes, now, report);
 
-    if (!std::exchange(settled_, true))
+    if (complete_ && !std::exchange(settled_, true))
         planner_.settle(installer_.installed());
     carry(due(planner_.remaining(installer_.installed()), now), now, report);
 

@@ -56,8 +56,9 @@ public:
     void set_interface_addresses(std::set<Address> addresses);
 
     /// Every source has completed its first listing. Before this step() does nothing: a partial picture must
-    /// neither add half a Service nor remove what an earlier run installed.
-    void settle();
+    /// neither add half a Service nor remove what an earlier run installed. Not `complete`: something of it
+    /// could not be read, so what nobody seems to want stays until all is known.
+    void settle(bool complete = true);
 
     SyncReport step(Clock::time_point now);
 
@@ -101,6 +102,7 @@ private:
     SyncStats stats_;
     std::map<ObjectKey, Retry> retries_;
     bool listed_ = false;
+    bool complete_ = false;
     bool settled_ = false;
     bool synced_ = false;
 };

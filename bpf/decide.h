@@ -111,10 +111,15 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 		.port = key.port,
 		.proto = key.proto,
 	};
+	const struct lb_arrival flow = {
+		.tuple = &p->tuple,
+		.outside = side == LB_SIDE_OUTSIDE,
+		.starts = starts_flow(p),
+	};
 	const struct lb_frontend *frontend;
 	struct lb_ct *entry;
 	enum lb_reason why;
-	__u32 service, hash;
+	__u32 service;
 
 	if (p->l4_kind != LB_L4_PORTS)
 		return unserved(p);
@@ -141,14 +146,13 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 		if (frontend->flags & LB_FRONTEND_NODE_ADDRESS)
 			return LB_PASS; /* a flow of another proxy's conntrack, or of the host itself */
 		if (side == LB_SIDE_INSIDE || (p->tcp_flags & LB_TCP_RST))
-			return LB_NO_FLOW; /* inside the pick was a matter of chance: it cannot be repeated */
+			return LB_NO_FLOW; /* inside the pick mostly is a matter of chance: it cannot be repeated */
 	}
 	if ((frontend->flags & LB_FRONTEND_RANGES) && !in_source_ranges(frontend->inside, &p->tuple.src))
 		return LB_SOURCE_RANGE;
 
 	service = side == LB_SIDE_INSIDE ? frontend->inside : frontend->outside;
-	hash = side == LB_SIDE_INSIDE ? dice : lb_hash_tuple(&p->tuple, cfg.seed);
-	why = select_backend(service, &client, &key, hash, dice, now, pick);
+	why = select_backend(service, &client, &key, &flow, dice, now, pick);
 	if (why == LB_NO_BACKEND && !starts_flow(p))
 		return LB_NO_FLOW;
 	return why == LB_PASS ? LB_TRANSLATED : why;

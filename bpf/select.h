@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* A new flow's backend: affinity if the service has it, else a slot. Time and chance are arguments. */
+/* A new flow's backend: affinity if the service has it, else the slot that its algorithm names. Time and chance are
+ * arguments. */
 #ifndef LB_SELECT_H
 #define LB_SELECT_H
 
@@ -35,17 +36,43 @@ static __always_inline bool affinity_expired(const struct lb_affinity *a, __u32 
 	return now - a->last_seen >= (__u64)timeout_sec * cfg.hz;
 }
 
-/* LB_PASS: `pick` is filled. `hash` names the slot; under affinity the client does, and chance after an expiry,
- * because upstream expects that an expired client can land elsewhere. */
+/* What is known of a new flow besides client and frontend. */
+struct lb_arrival {
+	const struct lb_tuple *tuple; /* NULL: a socket, which has no port yet */
+	bool outside;
+	bool starts; /* false: in its middle, for which a flow that chance placed elsewhere has no second pick */
+};
+
+static __always_inline bool picks_by_chance(__u8 algorithm, const struct lb_arrival *flow)
+{
+	if (algorithm == LB_ALGORITHM_DEFAULT)
+		return !flow->outside;
+	return algorithm == LB_ALGORITHM_RANDOM || (algorithm == LB_ALGORITHM_MAGLEV && !flow->tuple);
+}
+
+static __always_inline __u32 hash_by(__u8 algorithm, const struct lb_affinity_key *client,
+				     const struct lb_frontend_key *frontend, const struct lb_tuple *tuple)
+{
+	if (algorithm == LB_ALGORITHM_SH)
+		return lb_hash_address(&client->client, cfg.seed);
+	if (algorithm == LB_ALGORITHM_DH || !tuple)
+		return lb_hash_address(&frontend->addr, cfg.seed);
+	return lb_hash_tuple(tuple, cfg.seed);
+}
+
+/* LB_PASS: `pick` is filled. Under affinity the client names the slot, and chance after an expiry, because upstream
+ * expects that an expired client can land elsewhere. */
 static __always_inline enum lb_reason select_backend(__u32 service, const struct lb_affinity_key *client,
-						     const struct lb_frontend_key *frontend, __u32 hash, __u32 dice,
-						     __u64 now, struct lb_pick *pick)
+						     const struct lb_frontend_key *frontend,
+						     const struct lb_arrival *flow, __u32 dice, __u64 now,
+						     struct lb_pick *pick)
 {
 	const struct lb_backend *row;
 	const struct lb_block *block;
 	struct lb_service record;
-	__u32 timeout_sec, epoch;
+	__u32 timeout_sec, epoch, hash;
 	__u16 position;
+	__u8 algorithm;
 
 	if (!service_record(service, &record))
 		return LB_BAD_STATE;
@@ -57,6 +84,7 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 
 	timeout_sec = block->affinity_timeout_sec;
 	epoch = block->affinity_epoch;
+	algorithm = block->algorithm;
 	if (timeout_sec) {
 		struct lb_affinity *sticky = bpf_map_lookup_elem(&lb_affinity, client);
 
@@ -73,6 +101,12 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 				}
 			}
 		}
+	} else if (picks_by_chance(algorithm, flow)) {
+		if (!flow->starts)
+			return LB_NO_FLOW;
+		hash = dice;
+	} else {
+		hash = hash_by(algorithm, client, frontend, flow->tuple);
 	}
 
 	position = position_at(&record, lb_slot(hash, record.slots));

@@ -81,6 +81,7 @@ static __always_inline enum lb_reason choose(struct bpf_sock_addr *ctx, const st
 		.proto = key->proto,
 		.by_cookie = 1,
 	};
+	const struct lb_arrival flow = {.tuple = NULL, .outside = false, .starts = true};
 	__u32 dice = bpf_get_prandom_u32();
 	enum lb_reason why;
 
@@ -92,7 +93,7 @@ static __always_inline enum lb_reason choose(struct bpf_sock_addr *ctx, const st
 	why = admit(frontend, host);
 	if (why != LB_TRANSLATED)
 		return why;
-	why = select_backend(frontend->inside, &client, key, dice, dice, now, pick);
+	why = select_backend(frontend->inside, &client, key, &flow, dice, now, pick);
 	return why == LB_PASS ? LB_TRANSLATED : why;
 }
 

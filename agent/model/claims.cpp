@@ -20,12 +20,6 @@ bool written_by_hand(const Claim& claim)
     return claim.row.kind == LB_KIND_LOAD_BALANCER || claim.row.kind == LB_KIND_EXTERNAL_IP;
 }
 
-/// An address of this node also carries traffic that is none of ours.
-bool owns_address(const Claim& claim)
-{
-    return claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address;
-}
-
 /// Between owners. While one's claims are replaced, the old and the new claim stand side by side.
 bool is_contested(std::span<const Claim* const> claims)
 {
@@ -178,7 +172,7 @@ void Claims::link(const FrontendKey& key, const Claim& claim)
         ++contest_changes_;
     }
     use.cluster_ip += claim.row.kind == LB_KIND_CLUSTER_IP;
-    use.wildcard += owns_address(claim);
+    use.wildcard += takes_whole_address(claim.row);
 }
 
 void Claims::unlink(const FrontendKey& key, const Claim& claim)
@@ -194,7 +188,7 @@ void Claims::unlink(const FrontendKey& key, const Claim& claim)
             contested_.erase(key);
     }
     use.cluster_ip -= claim.row.kind == LB_KIND_CLUSTER_IP;
-    use.wildcard -= owns_address(claim);
+    use.wildcard -= takes_whole_address(claim.row);
     if (contest->second.empty())
         use.ports.erase(contest);
     if (use.ports.empty()) {

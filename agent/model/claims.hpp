@@ -20,6 +20,14 @@ struct FrontendChange {
     const FrontendRow* row; ///< null: remove; valid until the claims change again
 };
 
+/// Whether a frontend's address carries nothing but frontends, so that its other ports are refused. An
+/// address of this node also carries traffic that is none of ours; and who may write a Service may write
+/// anybody's address into externalIPs, another node's or a pod's.
+inline bool takes_whole_address(const FrontendRow& row)
+{
+    return row.kind != LB_KIND_NODE_PORT && row.kind != LB_KIND_EXTERNAL_IP && !row.node_address;
+}
+
 /// A claim that waits for its frontend because somebody else's comes first.
 struct Shadow {
     FrontendKey key;

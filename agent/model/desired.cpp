@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "algorithm.hpp"
 #include "source_ranges.hpp"
 
 namespace naru {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t default_affinity_sec = 10800; // v1.DefaultClientIPServiceAffinitySeconds
 constexpr std::uint32_t longest_affinity_sec = 86400; // v1.MaxClientIPServiceAffinitySeconds
+constexpr std::size_t longest_quote = 32;             // of what a user wrote; all of it may be 256 KiB
 
 /// A backend set for each side of a frontend.
 struct Sides {
@@ -72,6 +74,7 @@ public:
             check(port);
         check_slices();
         affinity_sec_ = affinity();
+        algorithm_ = algorithm();
         check_ranges();
         check_health();
         publishes_nodes_ = publishes_nodes();
@@ -106,9 +109,7 @@ private:
             tell("UnsupportedProtocol", "port " + std::to_string(port.port.host) + " is not served: SCTP");
         else if (port.port.host == 0)
             tell("InvalidPort", "port \"" + port.name + "\" is not served: 0 is not a port");
-        else if (std::ranges::any_of(ports_, [&](const ServicePort* p) {
-                     return p->name == port.name && p->protocol == port.protocol;
-                 }))
+        else if (!port_names_.emplace(port.name, port.protocol).second)
             tell("DuplicatePort", "port \"" + port.name + "\" is there twice, the first one counts");
         else
             ports_.push_back(&port);
@@ -134,6 +135,17 @@ private:
                                            std::to_string(longest_affinity_sec) + ", " +
                                            std::to_string(default_affinity_sec) + " is used");
         return default_affinity_sec;
+    }
+
+    lb_algorithm algorithm()
+    {
+        if (!service_.algorithm)
+            return LB_ALGORITHM_DEFAULT;
+        if (auto named = algorithm_named(*service_.algorithm))
+            return *named;
+        tell("UnknownAlgorithm", "naru.io/algorithm: \"" + service_.algorithm->substr(0, longest_quote) +
+                                     "\" is none of maglev, random, sh and dh, it is ignored");
+        return LB_ALGORITHM_DEFAULT;
     }
 
     void check_ranges()
@@ -290,6 +302,7 @@ private:
 
         ServiceRow row{.backends = selected.cluster,
                        .affinity_timeout_sec = affinity_sec_,
+                       .algorithm = algorithm_,
                        .type = raw_type(service_.type),
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {
@@ -297,6 +310,7 @@ private:
             services_.try_emplace(*local, ServiceRow{.backends = selected.local,
                                                      .affinity_timeout_sec = affinity_sec_,
                                                      .drop_if_empty = none_here && selected.any_usable,
+                                                     .algorithm = algorithm_,
                                                      .type = row.type,
                                                      .source_ranges = {}});
         }
@@ -308,7 +322,9 @@ private:
     const NodeView& view_;
     SourceRanges source_ranges_;
     std::vector<const ServicePort*> ports_;
+    std::set<std::pair<Name, Protocol>> port_names_;
     std::uint32_t affinity_sec_ = 0;
+    lb_algorithm algorithm_ = LB_ALGORITHM_DEFAULT;
     bool publishes_nodes_ = false;
     std::set<Address> ready_here_;   ///< of one family: its ports share their endpoints
     unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints

@@ -13,6 +13,7 @@ static_assert(sizeof(lb_block) == LB_BLOCK_ALIGN && sizeof(lb_backend) == LB_BLO
 constexpr std::uint32_t known_backend_flags =
     LB_BACKEND_CHOSEN | LB_BACKEND_SERVING | LB_BACKEND_LOCAL | LB_BACKEND_TERMINATING;
 constexpr std::uint32_t known_service_flags = LB_SERVICE_DROP_IF_EMPTY;
+constexpr std::uint8_t last_algorithm = LB_ALGORITHM_DH;
 
 template <class Raw>
 bool same_bytes(const Raw& a, const Raw& b)
@@ -138,6 +139,7 @@ bool header_holds(const lb_block& header, std::uint32_t service_number, lb_servi
                       .affinity_timeout_sec = header.affinity_timeout_sec,
                       .affinity_epoch = header.affinity_epoch,
                       .flags = static_cast<std::uint16_t>(header.flags & known_service_flags),
+                      .algorithm = std::min<std::uint8_t>(header.algorithm, last_algorithm),
                       .pad = {}};
     return same_bytes(header, expected);
 }
@@ -182,9 +184,9 @@ std::size_t Block::bytes() const { return block_bytes(rows.size(), slots.size())
 
 bool operator==(const Block& a, const Block& b)
 {
-    return a.flags == b.flags && a.affinity_timeout_sec == b.affinity_timeout_sec &&
-           a.affinity_epoch == b.affinity_epoch && a.slots == b.slots &&
-           std::ranges::equal(a.rows, b.rows, same_bytes<lb_backend>);
+    return a.flags == b.flags && a.algorithm == b.algorithm &&
+           a.affinity_timeout_sec == b.affinity_timeout_sec && a.affinity_epoch == b.affinity_epoch &&
+           a.slots == b.slots && std::ranges::equal(a.rows, b.rows, same_bytes<lb_backend>);
 }
 
 std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
@@ -195,6 +197,7 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
 
     Block block;
     block.flags = row.drop_if_empty ? LB_SERVICE_DROP_IF_EMPTY : 0;
+    block.algorithm = row.algorithm;
     block.affinity_timeout_sec = row.affinity_timeout_sec;
     if (row.affinity_timeout_sec)
         block.affinity_epoch =
@@ -235,6 +238,7 @@ void encode(const Block& block, std::uint32_t service_number, std::span<std::byt
                     .affinity_timeout_sec = block.affinity_timeout_sec,
                     .affinity_epoch = block.affinity_epoch,
                     .flags = block.flags,
+                    .algorithm = static_cast<std::uint8_t>(block.algorithm),
                     .pad = {}};
     put(&header, sizeof header);
     put(block.rows.data(), block.rows.size() * sizeof(lb_backend));
@@ -258,7 +262,8 @@ std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t serv
                 .slots = std::vector<std::uint16_t>(record.slots),
                 .affinity_timeout_sec = header.affinity_timeout_sec,
                 .affinity_epoch = header.affinity_epoch,
-                .flags = header.flags};
+                .flags = header.flags,
+                .algorithm = static_cast<lb_algorithm>(header.algorithm)};
     reader.read(block.rows.data(), block.rows.size());
     reader.read(block.slots.data(), block.slots.size());
     if (!rows_hold(block) || !slots_hold(block))

@@ -36,6 +36,7 @@ struct Block {
     std::uint32_t affinity_timeout_sec = 0;
     std::uint32_t affinity_epoch = 0;
     std::uint16_t flags = 0;
+    lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
 
     std::size_t bytes() const; ///< padded to LB_BLOCK_ALIGN
 };
@@ -47,7 +48,7 @@ struct Block {
 std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
                            std::uint32_t seed, const Block* sibling = nullptr);
 
-/// Same flags, rows and slots: nothing to publish.
+/// Same header, rows and slots: nothing to publish.
 bool operator==(const Block& a, const Block& b);
 
 /// The exact bytes in the arena.

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "layout.hpp"
+#include "maglev.hpp"
 #include "own_endpoints.hpp"
 
 namespace naru {
@@ -44,7 +46,16 @@ std::size_t ranges_in(const ServiceRows& rows)
     return count;
 }
 
-/// Rows of one Service against what is free.
+/// Of the blocks that these rows become.
+std::size_t arena_bytes(const ServiceRows& rows)
+{
+    std::size_t bytes = 0;
+    for (const auto& [_, row] : rows)
+        bytes += block_bytes(row.backends.size(), maglev_slots(row.backends.size()));
+    return bytes;
+}
+
+/// What one Service takes against what is free.
 struct Growth {
     std::size_t added = 0;
     std::size_t removed = 0;
@@ -77,13 +88,14 @@ Plan Planner::update(const Store& store, const std::vector<ObjectKey>& dirty, co
     Touched touched;
     const auto rows = [this] { return service_rows_ + claims_.row_count() + ranges_; };
     const auto rows_before = rows();
+    const auto arena_before = arena_;
     protect(store, view, plan, touched);
     for (const auto& key : dirty)
         recompute(store, key, view, plan, touched);
 
     // Whoever was refused gets a chance when something went. The first that still has no room ends it: the
     // others wait for the next time rather than make every change pay for all of them.
-    if (rows() < rows_before)
+    if (rows() < rows_before || arena_ < arena_before)
         for (const auto& key : std::set<ObjectKey>{refused_}) {
             if (!std::ranges::binary_search(dirty, key))
                 recompute(store, key, view, plan, touched);
@@ -205,27 +217,30 @@ void Planner::tell(const ObjectKey& key, const std::vector<Notice>& notices, std
 bool Planner::fits(const ObjectKey& key, const Desired& next) const
 {
     const auto next_ranges = ranges_in(next.services);
+    const auto next_bytes = arena_bytes(next.services);
     if (service_rows_ + next.services.size() <= capacity_.services &&
         claims_.row_count() + 2 * next.claims.size() <= capacity_.frontends && // each may bring its wildcard
-        ranges_ + next_ranges <= capacity_.ranges)
+        ranges_ + next_ranges <= capacity_.ranges && arena_ + next_bytes <= capacity_.arena)
         return true; // far from full: no need to look closer
 
     const auto& held = services_of(key);
     const Growth services{.added = next.services.size(), .removed = held.size()};
     const Growth ranges{.added = next_ranges, .removed = ranges_in(held)};
+    const Growth arena{.added = next_bytes, .removed = arena_bytes(held)};
     Growth frontends;
     const Address* last = nullptr; // claims are sorted: the keys of an address follow one another
     for (const auto& [frontend, claim] : next.claims) {
         frontends.added += !claims_.row(frontend);
         if (!last || *last != frontend.address)
-            frontends.added += !claim.row.node_address && !claims_.row(wildcard_of(frontend.address));
+            frontends.added += takes_whole_address(claim.row) && !claims_.row(wildcard_of(frontend.address));
         last = &frontend.address;
     }
     for (const auto& [frontend, _] : claims_.claims_of(key))
         frontends.removed += !next.claims.contains(frontend) && claims_.contenders(frontend) == 1;
 
     return services.fits(service_rows_, capacity_.services) &&
-           frontends.fits(claims_.row_count(), capacity_.frontends) && ranges.fits(ranges_, capacity_.ranges);
+           frontends.fits(claims_.row_count(), capacity_.frontends) &&
+           ranges.fits(ranges_, capacity_.ranges) && arena.fits(arena_, capacity_.arena);
 }
 
 void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& notices, Touched& touched)
@@ -235,6 +250,7 @@ void Planner::want(const ObjectKey& key, Desired next, std::vector<Notice>& noti
             touched.services.push_back(id);
     service_rows_ += next.services.size() - services_of(key).size();
     ranges_ += ranges_in(next.services) - ranges_in(services_of(key));
+    arena_ += arena_bytes(next.services) - arena_bytes(services_of(key));
     if (next.services.empty())
         services_.erase(key);
     else

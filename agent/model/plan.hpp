@@ -23,7 +23,12 @@ struct Capacity {
     std::size_t services = LB_SERVICES_MAX - 1; ///< number 0 is never used
     std::size_t frontends = LB_FRONTENDS_MAX;
     std::size_t ranges = LB_RANGES_MAX;
+    std::size_t arena = SIZE_MAX; ///< bytes of blocks; see arena_room()
 };
+
+/// What of an arena may be planned: the rest is for blocks that are being replaced, which lie beside their
+/// successors for a while, and for gaps between blocks.
+constexpr std::size_t arena_room(std::size_t bytes) { return bytes - bytes / 8; }
 
 struct Plan {
     std::vector<Change> changes; ///< in the order of diff()
@@ -84,6 +89,7 @@ private:
     std::unordered_map<ObjectKey, ServiceRows, ObjectKey::Hash> services_; ///< what each wants, if anything
     std::size_t service_rows_ = 0;                                         ///< in services_
     std::size_t ranges_ = 0;                                               ///< source ranges in services_
+    std::size_t arena_ = 0;                                                ///< bytes of their blocks
     bool settled_ = false;
     Touched pending_; ///< sorted
     std::set<ObjectKey> refused_;

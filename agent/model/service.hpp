@@ -57,6 +57,7 @@ struct Service {
     std::vector<std::string> source_ranges; ///< as written; parsed where they are applied
     bool client_ip_affinity = false;
     std::optional<std::uint32_t> affinity_timeout_sec;
+    std::optional<std::string> algorithm; ///< annotation naru.io/algorithm, as written
     TrafficPolicy external_policy = TrafficPolicy::cluster;
     TrafficPolicy internal_policy = TrafficPolicy::cluster;
     Port health_check_node_port;           ///< 0: none

@@ -1,6 +1,7 @@
 #include "store.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace naru {
@@ -145,8 +146,15 @@ std::vector<ObjectKey> Store::take_dirty()
 {
     const auto dirty = std::exchange(dirty_, {});
     std::vector<ObjectKey> keys{dirty.begin(), dirty.end()};
+    if (!held_.empty()) {
+        const auto held = [this](const ObjectKey& key) { return held_.contains(key); };
+        std::ranges::copy_if(keys, std::inserter(dirty_, dirty_.end()), held);
+        std::erase_if(keys, held);
+    }
     std::ranges::sort(keys);
     return keys;
 }
+
+void Store::hold(std::set<ObjectKey> services) { held_ = std::move(services); }
 
 } // namespace naru

@@ -46,6 +46,9 @@ public:
     std::set<ObjectKey> services_with_endpoints() const;
     const ByKey<Service>& services() const { return services_; }
 
+    /// Slices of these Services may be unknown: they are not dirty until others are held.
+    void hold(std::set<ObjectKey> services);
+
     void mark_all();                     ///< the node or a setting changed
     void mark(const ObjectKey& service); ///< try again
     std::vector<ObjectKey> take_dirty(); ///< sorted, each once
@@ -57,6 +60,7 @@ private:
     ByKey<std::vector<const EndpointSlice*>> slices_of_;
     std::optional<Node> node_;
     std::unordered_set<ObjectKey, ObjectKey::Hash> dirty_;
+    std::set<ObjectKey> held_;
 };
 
 } // namespace naru

@@ -1,5 +1,7 @@
 #include "tables.hpp"
 
+#include "algorithm.hpp"
+
 #include <algorithm>
 #include <string_view>
 
@@ -57,6 +59,8 @@ void append(std::string& out, const ServiceId& id, const ServiceRow& row)
     out.append("service ").append(id.text()).append(" type ").append(word(row.type));
     if (row.affinity_timeout_sec)
         out += " affinity " + std::to_string(row.affinity_timeout_sec) + "s";
+    if (row.algorithm != LB_ALGORITHM_DEFAULT)
+        out.append(" algorithm ").append(name_of(row.algorithm));
     if (row.drop_if_empty)
         out += " drop-if-empty";
     for (std::string_view before = " admits "; const auto& range : row.source_ranges) {

@@ -40,6 +40,7 @@ struct ServiceRow {
     Backends backends;                      ///< sorted; serving ones only
     std::uint32_t affinity_timeout_sec = 0; ///< 0: none
     bool drop_if_empty = false;
+    lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
     lb_service_type type = LB_TYPE_CLUSTER_IP;
     std::vector<Cidr> source_ranges; ///< sorted; admitted clients where a frontend checks them
 

@@ -78,6 +78,15 @@ struct lb_service {
 /* Nothing may be chosen, but some node has a usable endpoint: drop instead of reject. */
 #define LB_SERVICE_DROP_IF_EMPTY (1 << 0)
 
+/* What names the slot of a new flow. */
+enum lb_algorithm {
+	LB_ALGORITHM_DEFAULT = 0, /* from outside as maglev, from inside as random */
+	LB_ALGORITHM_MAGLEV,	  /* the hash of the flow; chance where no source port is known yet, at a socket */
+	LB_ALGORITHM_RANDOM,	  /* chance */
+	LB_ALGORITHM_SH,	  /* the hash of the client's address */
+	LB_ALGORITHM_DH,	  /* the hash of the frontend's address */
+};
+
 struct lb_block {
 	__u32 service; /* own number: a reader of dumps can check the record against it */
 	__u16 rows;
@@ -85,7 +94,8 @@ struct lb_block {
 	__u32 affinity_timeout_sec; /* 0: no session affinity */
 	__u32 affinity_epoch;	    /* generation at which affinity was switched on; older entries are void */
 	__u16 flags;		    /* LB_SERVICE_* */
-	__u16 pad[7];
+	__u8 algorithm;		    /* enum lb_algorithm */
+	__u8 pad[13];
 };
 
 /* May be named by slots: new flows can land here. */

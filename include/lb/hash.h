@@ -52,6 +52,12 @@ static __always_inline __u32 lb_hash_client(const struct lb_addr *client, const 
 	return (__u32)(lb_mix(sum) >> 32);
 }
 
+/* One address alone: algorithms sh and dh. */
+static __always_inline __u32 lb_hash_address(const struct lb_addr *addr, __u32 seed)
+{
+	return (__u32)(lb_mix(lb_hash_end(addr, 0, 0xe7037ed1a0b428dbULL + seed)) >> 32);
+}
+
 /* Identity of a backend: what Maglev permutes by. */
 static __always_inline __u64 lb_hash_backend(const struct lb_addr *addr, __be16 port, __u32 seed)
 {

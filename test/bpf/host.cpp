@@ -122,8 +122,7 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
     clear<lb_frontend_key>(maps.lb_frontends);
     clear<lb_range_key>(maps.lb_ranges);
     clear<std::uint32_t>(maps.lb_devices);
-    for (auto* map : {maps.lb_ct_tcp, maps.lb_ct_any, maps.lb_snat})
-        clear<lb_tuple>(map);
+    forget_flows();
     clear<lb_affinity_key>(maps.lb_affinity);
     clear<lb_udp_gone_key>(maps.lb_udp_gone);
     clear<lb_fragment_key>(maps.lb_fragments);
@@ -159,6 +158,7 @@ std::uint32_t Host::publish(const Spec& spec, std::uint32_t number, std::uint32_
     row.backends = backends;
     row.affinity_timeout_sec = spec.affinity_timeout_sec;
     row.drop_if_empty = spec.drop_if_empty;
+    row.algorithm = spec.algorithm;
     auto known = [&](std::uint32_t which) {
         auto found = blocks_.find(which);
         return found == blocks_.end() ? nullptr : &found->second;
@@ -282,6 +282,13 @@ std::optional<lb_ct> Host::entry(const lb_tuple& tuple, bool snat) const
 void Host::write(const lb_tuple& tuple, const lb_ct& entry, bool snat)
 {
     put(ct_map(runner_.maps(), tuple, snat), tuple, entry);
+}
+
+void Host::forget_flows()
+{
+    auto& maps = runner_.maps().maps;
+    for (auto* map : {maps.lb_ct_tcp, maps.lb_ct_any, maps.lb_snat})
+        clear<lb_tuple>(map);
 }
 
 void Host::restore(const FlowState& flows)

@@ -19,6 +19,7 @@ struct Spec {
     std::vector<Backend> backends{};
     std::uint32_t affinity_timeout_sec = 0;
     bool drop_if_empty = false;
+    lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
 };
 
 /// A flow's two entries, found from the client's packet as sent and as it reached the backend.
@@ -70,6 +71,7 @@ public:
     std::optional<lb_ct> entry(const lb_tuple& tuple, bool snat = false) const;
     void write(const lb_tuple& tuple, const lb_ct& entry, bool snat = false);
     void restore(const FlowState& flows); ///< these entries are again as they were
+    void forget_flows();                  ///< nothing is tracked
     /// As if nothing had happened on any flow for so long.
     void pass(std::chrono::seconds time);
     /// Every entry was last seen exactly so many ticks before `now`.

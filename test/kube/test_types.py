@@ -146,24 +146,38 @@ def own_name(w):
         w.untouched(who, mine[4], 80)
 
 
+def spreads(w, who, address, wanted, when):
+    """Whether connections of one client reach several Pods or one only."""
+    def look():
+        seen = {str(answer) for answer in who.fetch(address, 80, count=24)}
+        good = len(seen) > 1 if wanted else len(seen) == 1
+        return "" if good and seen <= {"a2", "a3", "b2"} else f"{sorted(seen)} with {when}"
+    w.holds(look, f"{who.name} -> {address}")
+
+
 @suite.scenario("session affinity is switched on, off and on by a patch")
 def affinity(w):
     vip = w.vip()
     w.run("a2", "a3", "b2")
     made = w.choose("sticky", vip)
 
-    def servers(who, family):
-        return {str(answer) for answer in who.fetch(vip[family], 80, count=24)}
-
     for mode, spread in (("None", True), ("ClientIP", False), ("None", True), ("ClientIP", False)):
         w.change(made, sessionAffinity=mode, sessionAffinityConfig=None)
         for who in w.insiders:
             for family in FAMILIES:
-                def look():
-                    seen = servers(who, family)
-                    good = len(seen) > 1 if spread else len(seen) == 1
-                    return "" if good and seen <= {"a2", "a3", "b2"} else f"{sorted(seen)} with affinity {mode}"
-                w.holds(look, f"{who.name} -> {vip[family]}")
+                spreads(w, who, vip[family], spread, f"affinity {mode}")
+
+
+@suite.scenario("an algorithm is named, changed and taken back by an annotation, and one nobody knows is as none")
+def algorithm(w):
+    vip = w.vip()
+    w.run("a2", "a3", "b2")
+    made = w.choose("placed", vip)
+    for name, spread in (("dh", False), ("random", True), ("sh", False), ("roundabout", True), ("dh", False), (None, True)):
+        w.api.patch(path_of(made), {"metadata": {"annotations": {"naru.io/algorithm": name}}})
+        for who in w.insiders:
+            for family in FAMILIES:
+                spreads(w, who, vip[family], spread, f"algorithm {name}")
 
 
 @suite.scenario("a deleted Service of every type is gone at once, and its slices may stay")

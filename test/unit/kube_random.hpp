@@ -93,6 +93,8 @@ inline Service random_service(Random& random)
     out.health_check_node_port = random.coin() ? random.port() : Port{};
     if (random.coin())
         out.proxy_name = random.text();
+    if (random.coin())
+        out.algorithm = random.text().substr(0, 64);
     out.headless_label = random.one_in(4);
     return out;
 }
@@ -170,6 +172,8 @@ inline RandomMetadata metadata_of(const Service& service, Random& random)
     out.created_sec = service.created_sec;
     if (service.proxy_name)
         out.labels.emplace_back("service.kubernetes.io/service-proxy-name", *service.proxy_name);
+    if (service.algorithm)
+        out.annotations.emplace_back("naru.io/algorithm", *service.algorithm);
     if (service.headless_label)
         out.labels.emplace_back("service.kubernetes.io/headless", random.text());
     return out;

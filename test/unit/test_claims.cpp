@@ -216,7 +216,7 @@ TEST_CASE("a ClusterIP shuts out who writes its address by hand, on every port",
     Board board;
     board.replace("evil", claims("evil", 1, {{"10.96.0.1:443/TCP", LB_KIND_EXTERNAL_IP}}));
     CHECK(board.replace("api", claims("api", 2, {{"10.96.0.1:80/TCP", LB_KIND_CLUSTER_IP}})) ==
-          "+10.96.0.1:80/TCP=api -10.96.0.1:443/TCP");
+          "+10.96.0.1:80/TCP=api -10.96.0.1:443/TCP +10.96.0.1:*");
     CHECK(board.told() == "evil:FrontendRefused");
     CHECK(board.claims_of_all.winner(key("10.96.0.1:443/TCP")) == nullptr);
     CHECK(board.replace("late", claims("late", 3, {{"10.96.0.1:8443/TCP"}})).empty());
@@ -316,7 +316,8 @@ std::map<FrontendKey, FrontendRow> expected(const std::map<std::string, Frontend
                 holder = &claim;
             if (claim.row.kind == LB_KIND_CLUSTER_IP)
                 cluster_ips.insert(key.address);
-            if (claim.row.kind != LB_KIND_NODE_PORT && !claim.row.node_address) {
+            if ((claim.row.kind == LB_KIND_CLUSTER_IP || claim.row.kind == LB_KIND_LOAD_BALANCER) &&
+                !claim.row.node_address) {
                 FrontendRow wildcard;
                 wildcard.kind = static_cast<lb_frontend_kind>(0);
                 rows.insert_or_assign({key.address, {}, {}}, wildcard);

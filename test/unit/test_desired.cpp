@@ -332,6 +332,29 @@ TEST_CASE("affinity has a default and a legal range", "[desired]")
     }
 }
 
+TEST_CASE("an annotation names the algorithm of all sets, and one that nobody knows is told and ignored",
+          "[desired]")
+{
+    auto s = load_balancer();
+    CHECK(set(desire(s), Scope::cluster).algorithm == LB_ALGORITHM_DEFAULT);
+    for (auto [name, algorithm] : {std::pair{"maglev", LB_ALGORITHM_MAGLEV},
+                                   {"random", LB_ALGORITHM_RANDOM},
+                                   {"sh", LB_ALGORITHM_SH},
+                                   {"dh", LB_ALGORITHM_DH}}) {
+        s.algorithm = name;
+        CHECK(set(desire(s), Scope::cluster).algorithm == algorithm);
+        CHECK(set(desire(s), Scope::local).algorithm == algorithm);
+        CHECK(desire(s).notices.empty());
+    }
+    for (const std::string unknown : {"", "Maglev", "rr", "random "}) {
+        s.algorithm = unknown;
+        CHECK(set(desire(s), Scope::cluster).algorithm == LB_ALGORITHM_DEFAULT);
+        CHECK(reasons(desire(s)) == "UnknownAlgorithm");
+    }
+    s.algorithm = std::string(1000, 'x');
+    CHECK(desire(s).notices.at(0).message.size() < 120);
+}
+
 TEST_CASE("source ranges guard the load balancer's frontends only", "[desired]")
 {
     auto s = load_balancer();

@@ -231,6 +231,7 @@ TEST_CASE("a block is header, rows, slots and zeros", "[layout]")
     auto row = row_of({"10.0.0.1:80", "10.0.0.2:8080"});
     row.affinity_timeout_sec = 7;
     row.drop_if_empty = true;
+    row.algorithm = LB_ALGORITHM_SH;
     auto block = place(nullptr, row, generations, seed);
     auto bytes = encode(*block, 0x01020304);
     REQUIRE(bytes.size() == 32 + 2 * 32 + 128); // 61 slots are 122 bytes
@@ -244,6 +245,7 @@ TEST_CASE("a block is header, rows, slots and zeros", "[layout]")
     CHECK(header.affinity_timeout_sec == 7);
     CHECK(header.affinity_epoch == 9);
     CHECK(header.flags == LB_SERVICE_DROP_IF_EMPTY);
+    CHECK(header.algorithm == LB_ALGORITHM_SH);
     lb_backend second;
     std::memcpy(&second, bytes.data() + 64, sizeof second);
     CHECK(second.addr.bytes[15] == 2);

@@ -67,6 +67,7 @@ metadata:
   labels:
     service.kubernetes.io/service-proxy-name: other
     service.kubernetes.io/headless: ""
+  annotations: {naru.io/algorithm: sh}
 spec:
   type: LoadBalancer
   clusterIP: 10.96.0.10
@@ -102,6 +103,7 @@ status:
               .source_ranges = {" 10.0.0.0/8", "nonsense"},
               .client_ip_affinity = true,
               .affinity_timeout_sec = 60,
+              .algorithm = "sh",
               .external_policy = TrafficPolicy::local,
               .internal_policy = TrafficPolicy::local,
               .health_check_node_port = {31000},
@@ -121,6 +123,7 @@ TEST_CASE("a short Service has the defaults of the API")
                                                              .ingress = {},
                                                              .source_ranges = {},
                                                              .affinity_timeout_sec = {},
+                                                             .algorithm = {},
                                                              .health_check_node_port = {},
                                                              .proxy_name = {}});
 }

@@ -117,6 +117,22 @@ TEST_CASE("the backoff doubles up to its cap and starts anew after two healthy m
     CHECK(r.next().delay == 800ms);
 }
 
+TEST_CASE("streams that a balancer ends every half a minute are opened again soon, for ever")
+{
+    auto r = in_sync("12");
+    auto now = start;
+    for (int i = 0; i < 20; ++i) {
+        r.opened(now);
+        now += 35s;
+        r.failed(Failure::transport, now);
+        CHECK(r.next().delay == 800ms);
+    }
+    for (auto expected : {1600ms, 3200ms}) { // and then the server is away
+        r.failed(Failure::transport, now += 1s);
+        CHECK(r.next().delay == expected);
+    }
+}
+
 TEST_CASE("jitter at most doubles a delay")
 {
     Reflector r{[] { return 0.999; }};

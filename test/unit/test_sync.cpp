@@ -105,6 +105,27 @@ TEST_CASE("nothing is written before every source has listed, everything right a
     CHECK(sync.stats().pending == 0);
 }
 
+TEST_CASE("while something that was listed cannot be read, what nobody seems to want stays")
+{
+    FakeTables tables;
+    {
+        Sync earlier{tables.installer(), {}};
+        earlier.replace(objects({service("web", "10.96.0.1"), service("unread", "10.96.0.2")}));
+        earlier.settle();
+        earlier.step(start);
+    }
+    Sync sync{tables.installer(), {}};
+    sync.replace(objects({service("web", "10.96.0.1"), service("new", "10.96.0.3")}));
+    sync.settle(false);
+    sync.step(start);
+    CHECK(sync.synced());
+    CHECK(tables.serves("10.96.0.2"));
+    CHECK(tables.serves("10.96.0.3"));
+    sync.settle();
+    sync.step(start);
+    CHECK_FALSE(tables.serves("10.96.0.2"));
+}
+
 TEST_CASE("what an earlier run installed goes once the sources have listed without it, and not before")
 {
     FakeTables tables;

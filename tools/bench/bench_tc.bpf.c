@@ -93,6 +93,7 @@ int bench_stateless(struct __sk_buff *skb)
 	struct lb_affinity_key client = {};
 	struct lb_packet p = {};
 	struct lb_pick pick = {};
+	const struct lb_arrival flow = {.tuple = &p.tuple, .outside = true, .starts = true};
 	struct lb_rewrite rw = {};
 	enum lb_reason why = LB_PASS;
 	__u64 now = bpf_jiffies64();
@@ -104,7 +105,7 @@ int bench_stateless(struct __sk_buff *skb)
 	key.proto = p.tuple.proto;
 	frontend = frontend_exact(&key);
 	if (frontend)
-		why = select_backend(frontend->inside, &client, &key, lb_hash_tuple(&p.tuple, cfg.seed), 0, now, &pick);
+		why = select_backend(frontend->inside, &client, &key, &flow, 0, now, &pick);
 	if (!frontend || why != LB_PASS)
 		return TC_ACT_SHOT;
 	rw.src = p.tuple.src;

@@ -78,6 +78,16 @@ Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, 
             {{entry.position, 1}}};
 }
 
+/// A socket has no source port when it connects: then chance decides.
+Pick by_flow(const Flow& flow, const Block& block)
+{
+    if (!flow.from_port)
+        return {"none", "by the hash of the flow, which needs the source port (--from IP:PORT)",
+                by_chance(block)};
+    auto tuple = tuple_of(flow);
+    return by_slot(block, lb_hash_tuple(&tuple, seed), "hash of the flow", "none");
+}
+
 } // namespace
 
 Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
@@ -85,14 +95,27 @@ Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, c
 {
     if (block.affinity_timeout_sec)
         return with_affinity(flow, service, block, remembered, clock);
-    if (!flow.outside)
-        return {"none", "any slot by chance: a choice inside needs no agreement between nodes",
-                by_chance(block)};
-    if (!flow.from_port)
-        return {"none", "by the hash of the flow, which needs the source port (--from IP:PORT)",
-                by_chance(block)};
-    auto tuple = tuple_of(flow);
-    return by_slot(block, lb_hash_tuple(&tuple, seed), "hash of the flow", "none");
+    const auto frontend = frontend_of(flow);
+    switch (block.algorithm) {
+    case LB_ALGORITHM_DEFAULT:
+        if (!flow.outside)
+            return {"none", "any slot by chance: a choice inside needs no agreement between nodes",
+                    by_chance(block)};
+        break;
+    case LB_ALGORITHM_MAGLEV:
+        break;
+    case LB_ALGORITHM_RANDOM:
+        return {"none", "any slot by chance: algorithm random", by_chance(block)};
+    case LB_ALGORITHM_SH:
+        if (!remembered.client)
+            return {"none", "by the hash of the client, whose key is not known here", by_chance(block)};
+        return by_slot(block, lb_hash_address(&remembered.client->client, seed),
+                       "algorithm sh, hash of the client", "none");
+    case LB_ALGORITHM_DH:
+        return by_slot(block, lb_hash_address(&frontend.addr, seed),
+                       "algorithm dh, hash of the frontend's address", "none");
+    }
+    return by_flow(flow, block);
 }
 
 } // namespace naru::ctl

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "filter.hpp"
+#include "model/algorithm.hpp"
 #include "verbs.hpp"
 #include "words.hpp"
 
@@ -31,6 +32,8 @@ std::vector<std::string> flags_of(const Snapshot& tables, const lb_frontend_key&
     const auto* block = tables.block(governing(frontend));
     if (block && block->affinity_timeout_sec)
         flags.push_back(fmt::format("affinity={}s", block->affinity_timeout_sec));
+    if (block && block->algorithm != LB_ALGORITHM_DEFAULT)
+        flags.push_back(fmt::format("algorithm={}", name_of(block->algorithm)));
     if (frontend.flags & LB_FRONTEND_RANGES)
         flags.push_back(fmt::format("ranges={}", ranges_of(tables, frontend.inside)));
     if (frontend.flags & LB_FRONTEND_ADMITS_NODE)

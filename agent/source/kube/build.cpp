@@ -72,6 +72,8 @@ void Metadata::annotation(std::string_view name, std::string_view value)
 {
     if (name == annotation_initial_events_end)
         initial_events_end = value == "true";
+    else if (name == annotation_algorithm)
+        algorithm = value;
 }
 
 void take(const Metadata& metadata, Service& service)
@@ -80,6 +82,8 @@ void take(const Metadata& metadata, Service& service)
     service.uid = metadata.uid;
     service.created_sec = metadata.created_sec;
     service.proxy_name = metadata.proxy_name;
+    if (metadata.algorithm) // the names are short, but all of the annotations may be 256 KiB
+        service.algorithm = metadata.algorithm->substr(0, longest_annotation);
     service.headless_label = metadata.headless;
 }
 

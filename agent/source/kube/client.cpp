@@ -65,6 +65,8 @@ Result<ssl::context> tls_context(const Access& access)
         context.add_certificate_authority(asio::buffer(*ca), code);
         if (code)
             return failed("use the certificate authority", code);
+        // What is named is trusted as it is, an intermediate authority too, as by every client of Kubernetes.
+        ::X509_STORE_set_flags(::SSL_CTX_get_cert_store(context.native_handle()), X509_V_FLAG_PARTIAL_CHAIN);
     } else if (context.set_default_verify_paths(code)) {
         return failed("use the system's certificate authorities", code);
     }

@@ -85,6 +85,7 @@ bool Reflector::listed(const std::string& version, const std::string& continue_t
 
 void Reflector::opened(Time now)
 {
+    open_ = true;
     opened_at_ = now;
     saw_event_ = false;
     token_retried_ = false;
@@ -96,6 +97,7 @@ void Reflector::ended(Time now)
         failed(Failure::stalled, now);
         return;
     }
+    open_ = false;
     step_ = {.mode = Mode::watch, .version = last_version_};
     const bool soon = now - opened_at_ < too_short;
     if (soon && (!saw_event_ || ended_soon_)) // an event excuses it once
@@ -115,9 +117,12 @@ bool Reflector::may_list_at_once(Time now)
 void Reflector::failed(Failure failure, Time now, std::optional<Delay> retry_after)
 {
     step_.continue_token.clear();
+    const bool opened = std::exchange(open_, false);
     const bool following = step_.mode == Mode::watch || (step_.mode == Mode::watch_list && in_sync_);
     if (following) // an interrupted stream goes on where it was
         step_ = {.mode = Mode::watch, .version = last_version_};
+    if (opened && following && now - opened_at_ >= long_lived)
+        backoff_ = backoff_first; // who ends streams after a while, as balancers do, is not away
     switch (failure) {
     case Failure::gone:
     case Failure::too_large: {

@@ -79,6 +79,7 @@ public:
     static constexpr Delay backoff_first{800};
     static constexpr Delay backoff_cap{30'000};
     static constexpr std::chrono::minutes healthy_after{2};
+    static constexpr std::chrono::seconds long_lived{10};  ///< a stream that says the server is there
     static constexpr std::chrono::minutes longest_wait{5}; ///< whatever a server asks for
     static constexpr unsigned lists_at_once = 2;           ///< in healthy_after; further ones wait
 
@@ -96,6 +97,7 @@ private:
     bool consistent_tried_ = false;
     bool token_retried_ = false;
     bool saw_event_ = false;
+    bool open_ = false;       ///< since opened_at_
     bool ended_soon_ = false; ///< the last stream ended within a second
     unsigned lists_at_once_ = 0;
     Time first_at_once_{};

@@ -1,6 +1,7 @@
 #include "source.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -83,6 +84,21 @@ void put_all(Store& store, std::map<ObjectKey, T> objects)
         store.put(std::move(object));
 }
 
+std::set<ObjectKey> without(const std::set<ObjectKey>& keys, const std::set<ObjectKey>& others)
+{
+    std::set<ObjectKey> rest;
+    std::ranges::set_difference(keys, others, std::inserter(rest, rest.end()));
+    return rest;
+}
+
+/// A partial set decides nothing: what is held waits for another one.
+std::optional<Client::Time> relist_at(const RelistGuard& guard, const CompleteSet& set)
+{
+    if (set.partial && guard.alarming())
+        return Client::Time::clock::now() + RelistGuard::confirm_after;
+    return guard.relist_at();
+}
+
 void erase(Store& store, const Object& object)
 {
     if (const auto* service = std::get_if<Service>(&object))
@@ -161,6 +177,8 @@ std::vector<std::string> Source::waits_for() const
 std::optional<Client::Time> Source::replace(Resource resource, CompleteSet set)
 {
     std::optional<Client::Time> doubted_until;
+    auto& partial = partial_[static_cast<std::size_t>(resource)];
+    partial = set.partial && (partial || !told_complete_);
     switch (resource) {
     case Resource::services:
         doubted_until = replace_services(by_key<Service>(std::move(set.objects)), set);
@@ -172,8 +190,9 @@ std::optional<Client::Time> Source::replace(Resource resource, CompleteSet set)
         replace_node(std::move(set));
         break;
     }
-    if (!told_listed_ && listed()) {
+    if (listed() && (!told_listed_ || (complete() && !told_complete_))) {
         told_listed_ = true;
+        told_complete_ = complete();
         listener_.listed();
     }
     return doubted_until;
@@ -195,15 +214,20 @@ std::optional<Client::Time> Source::replace_services(std::map<ObjectKey, Service
             options_.known_services = verdict.held; // they are in the tables only
         store.replace_services(std::move(services), verdict.held);
     });
-    return services_guard_.relist_at();
+    return relist_at(services_guard_, set);
 }
 
 std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointSlice> slices,
                                                    const CompleteSet& set)
 {
     listener_.change([&](Store& store) {
-        if (set.partial)
-            return put_all(store, std::move(slices));
+        if (set.partial) {
+            put_all(store, std::move(slices));
+            if (partial_[static_cast<std::size_t>(Resource::endpoint_slices)])
+                store.hold(without(options_.known_endpoints, store.services_with_endpoints()));
+            return;
+        }
+        store.hold({});
         auto before = std::exchange(options_.known_endpoints, {});
         before.merge(store.services_with_endpoints());
         const auto verdict =
@@ -214,7 +238,7 @@ std::optional<Client::Time> Source::replace_slices(std::map<ObjectKey, EndpointS
             options_.known_endpoints = verdict.held;
         store.replace_slices(std::move(slices), verdict.held);
     });
-    return endpoints_guard_.relist_at();
+    return relist_at(endpoints_guard_, set);
 }
 
 void Source::replace_node(CompleteSet set)

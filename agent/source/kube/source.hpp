@@ -1,6 +1,7 @@
 // The API server as a source: three watches, whose objects reach the model as they arrive.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <string>
@@ -44,6 +45,8 @@ public:
 
     /// What stands between the start and listed(), a clause each; none when it was reached.
     std::vector<std::string> waits_for() const;
+    /// No first set had an object that could not be decoded, or whole ones have come since.
+    bool complete() const { return std::ranges::none_of(partial_, std::identity{}); }
     bool connected() const; ///< every watch has an open stream or a good answer
     bool guarding() const { return services_guard_.alarming() || endpoints_guard_.alarming(); }
     const WatchStats& stats(Resource resource) const { return watch(resource).stats(); }
@@ -69,7 +72,9 @@ private:
     RelistGuard endpoints_guard_;
     std::array<std::string, resources.size()> told_; ///< the failure a person knows of, by resource
     std::array<Watch, resources.size()> watches_;
+    std::array<bool, resources.size()> partial_{}; ///< the sets so far; false for ever after a whole one
     bool told_listed_ = false;
+    bool told_complete_ = false;
 };
 
 } // namespace naru::kube

@@ -1,6 +1,7 @@
 """Whole sets: nothing is removed before all are complete, and an empty one after a full one is not believed at once."""
 
 import sys
+from functools import reduce
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -16,6 +17,7 @@ from rig.stage import backed_off, listed_again, suite_of_rigs  # noqa: E402
 suite = suite_of_rigs("list")
 RESOURCES = ("services", "endpointslices", "nodes")
 MANY = 30
+TOO_DEEP = {"nested": reduce(lambda inner, _: {"a": inner}, range(200), 1)}  # what no decoder takes
 
 
 def with_many(r):
@@ -328,17 +330,41 @@ def node_gone(r):
 
 @suite.scenario("a Service that is served and can no longer be decoded keeps what it has, also by a whole set")
 def no_longer_decoded(r):
-    nested = 1
-    for _ in range(200):
-        nested = {"a": nested}
     r.server.encodings = ("json",)
     mark = r.up().mark()
-    r.cluster.put(objects.web(2)[0] | {"nested": nested})
+    r.cluster.put(objects.web(2)[0] | TOO_DEEP)
     r.counted("naru_objects_rejected_total", resource="services")
     r.interrupt(faults.gone(), "services")  # an event that cannot be read moved no version
     r.counted("naru_objects_rejected_total", 2, resource="services")
     mark.kept()
     r.cluster.put(objects.web(2)[0])
+    r.recovers()
+
+
+@suite.scenario("a Service that cannot be decoded when the agent starts again keeps what it has, and the others are followed")
+def undecodable_at_start(r):
+    r.server.encodings = ("json",)
+    r.up()
+    r.cluster.put(objects.web(2)[0] | TOO_DEEP)
+    r.agent.stop()
+    r.agent.start(*r.flags)
+    r.agent.wait_ready()
+    r.recovers()
+    assert "web-2" in r.agent.names(), r.agent.names()
+    r.cluster.remove(*objects.web(2))
+    r.interrupt(faults.gone(), "services")
+    r.holds(lambda: "web-2" not in r.agent.names(), "what a whole set lacks is gone")
+
+
+@suite.scenario("slices that cannot be decoded when the agent starts again leave their Service the endpoints it has")
+def undecodable_slices_at_start(r):
+    r.server.encodings = ("json",)
+    mark = r.up().mark()
+    r.cluster.put(objects.web(2)[1] | TOO_DEEP)
+    r.agent.stop()
+    r.agent.start(*r.flags)
+    r.agent.wait_ready()
+    mark.kept()
     r.recovers()
 
 

@@ -102,6 +102,16 @@ def rotated_authority(r):
     r.recovers()
 
 
+@suite.scenario("an intermediate authority is trusted when it is the one that is named")
+def intermediate_authority(r):
+    middle = r.pki.authority()
+    r.pki.authority().vouch_for(middle)
+    r.server.tls = ServerTls(*middle.issue("server", SERVER_NAMES), r.pki.ca.certificate)
+    shutil.copy(middle.certificate, r.ca_file)
+    r.up()
+    r.recovers()
+
+
 @suite.scenario("a CA file that is being replaced and holds nothing yet keeps the connection, and hurts only new ones")
 def authority_missing(r):
     mark = r.up().mark()

@@ -106,6 +106,21 @@ TEST_CASE("inside the pick is chance, so all backends are told with their shares
     CHECK(verdict(shop(), to("10.96.0.1:80/TCP")) == "translated");
 }
 
+TEST_CASE("an algorithm that an annotation chose says what decides")
+{
+    auto tables = shop();
+    auto with = [&](lb_algorithm algorithm) {
+        tables.services.at(1).block->algorithm = algorithm;
+        return tables;
+    };
+    auto flow = from_outside("203.0.113.9:4711", "10.96.0.1:80/TCP");
+    CHECK(story(with(LB_ALGORITHM_RANDOM), flow).contains("algorithm random"));
+    CHECK(story(with(LB_ALGORITHM_DH), flow).contains("algorithm dh, hash of the frontend's address: slot"));
+    CHECK(story(with(LB_ALGORITHM_SH), flow).contains("by the hash of the client"));
+    CHECK(story(with(LB_ALGORITHM_MAGLEV), flow).contains("hash of the flow: slot"));
+    CHECK(story(with(LB_ALGORITHM_MAGLEV), to("10.96.0.1:80/TCP")).contains("by the hash of the flow"));
+}
+
 TEST_CASE("a pod that may get itself as backend is told so")
 {
     CHECK(verdict(shop(), from_pod("10.1.0.1", "10.96.0.1:80/TCP")) == "forward_local hairpin");

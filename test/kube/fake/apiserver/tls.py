@@ -53,10 +53,21 @@ class Authority:
         extension = ("-addext", f"subjectAltName={san}") if san else ()
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                 "-config", self.config, *extension, "-keyout", key, "-out", request)
+        self.sign(request, certificate, validity)
+        return certificate, key
+
+    def vouch_for(self, other):
+        """That authority's certificate becomes one that this authority signed."""
+        request = self.folder / f"{other.name}.csr"
+        openssl("req", "-new", "-key", other.key, "-subj", f"/CN={other.name}", "-config", self.config,
+                "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,digitalSignature", "-out", request)
+        self.sign(request, other.certificate)
+
+    def sign(self, request, certificate, validity=VALID):
         with self.index:
             openssl("ca", "-batch", "-notext", "-config", self.config, "-cert", self.certificate, "-keyfile", self.key,
                     "-startdate", validity[0], "-enddate", validity[1], "-in", request, "-out", certificate)
-        return certificate, key
 
 
 class ServerTls:
