@@ -10,7 +10,7 @@
 #include "xlate_tc.h"
 
 #define LB_ANSWER_TTL 64
-/* Bytes of a packet that an error quotes: IP and transport headers, or most of them. */
+/* Bytes of a packet that an error quotes: IP and transport headers, or most of them. A power of two. */
 #define LB_QUOTE_MAX 128
 /* What every host takes, where the kernel does not say what the next hop takes (RFC 791, RFC 8200). */
 #define LB_IP4_MTU_MIN 576
@@ -101,7 +101,12 @@ static __always_inline long quote_sum(struct __sk_buff *skb, const struct lb_pac
 			return -1;
 		len = p->l4 - p->l3;
 	}
-	if (!len || len > sizeof(quote) || bpf_skb_load_bytes(skb, p->l3, quote, len))
+	if (!len || len > sizeof(quote))
+		return -1;
+	/* The same again for verifiers: a compiler may test another register than it hands over. */
+	asm volatile("" : "+r"(len));
+	len = ((len - 1) & (LB_QUOTE_MAX - 1)) + 1;
+	if (bpf_skb_load_bytes(skb, p->l3, quote, len))
 		return -1;
 	*sum = bpf_csum_diff(NULL, 0, (__be32 *)quote, sizeof(quote), (__u16)~unfinished);
 	return 0;
