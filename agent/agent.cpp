@@ -246,6 +246,7 @@ void Agent::gather()
     if (std::exchange(network_changed_, false)) {
         attachments_.refresh(node_addresses());
         follow_network();
+        tell_host_routes();
     }
     step();
 }
@@ -255,6 +256,7 @@ void Agent::audit()
     attachments_.audit(node_addresses());
     follow_network();
     step();
+    tell_host_routes();
 }
 
 void Agent::step()
@@ -295,6 +297,7 @@ void Agent::tell_ready()
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
     log(Level::info,
         "ready: " + summary(on_.kernel.installed()) + ", in " + std::to_string(took.count()) + " ms");
+    tell_host_routes();
 }
 
 void Agent::tell_sockets()
@@ -304,6 +307,14 @@ void Agent::tell_sockets()
     if (!failure.empty() && failure != told_sockets_)
         log(Level::warning, failure + "; connected UDP sockets may wait for backends that have gone");
     told_sockets_ = failure;
+}
+
+/// Without the socket path packets of the host must find their way past a program.
+void Agent::tell_host_routes()
+{
+    if (on_.datapath.config().host_packets && told_ready_)
+        for (const auto& news : host_routes_.follow(on_.kernel.installed(), attachments_.devices()))
+            log(Level::warning, news);
 }
 
 /// Not before the first sync: until then the map shows what an earlier run knew.

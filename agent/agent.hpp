@@ -16,6 +16,7 @@
 #include "datapath/shadowed.hpp"
 #include "flow_sweep.hpp"
 #include "foundation.hpp"
+#include "host_routes.hpp"
 #include "serve/http.hpp"
 #include "serve/service_health.hpp"
 #include "start_order.hpp"
@@ -59,6 +60,7 @@ private:
     void tell_ready();
     void tell_sockets();
     void show_shadowed();
+    void tell_host_routes();
     void audit();
     Health health() const;
     Metrics metrics() const;
@@ -76,6 +78,7 @@ private:
     std::optional<ApiServer> api_;
     ServiceHealth service_health_;
     FlowSweep sweep_;
+    HostRoutes host_routes_;
     std::vector<HttpServer> servers_;
     std::optional<std::chrono::system_clock::time_point> last_sync_;
     std::optional<Error> failure_;

@@ -64,6 +64,8 @@ Result<> Attachments::look(const NodeAddresses& node_addresses)
     devices_ = uplinks_ ? classify(network_, *uplinks_)
                         : classify(network_, node_addresses.value_or(std::vector<Address>{}));
     known_ = uplinks_ || node_addresses ? DeviceSet::whole : DeviceSet::partial;
+    if (datapath_.config().host_packets)
+        add_own(devices_, network_);
     report_devices();
     return {};
 }
@@ -118,7 +120,9 @@ void Attachments::report_devices()
         return;
     log(Level::info, "devices",
         {{"uplinks", fmt::format("{}", fmt::join(names, ","))},
-         {"workloads", std::to_string(devices_.size() - names.size())}});
+         {"workloads", std::to_string(std::ranges::count_if(devices_, [](const auto& each) {
+              return each.second.role == DeviceRole::workload;
+          }))}});
     for (const auto& name : absent)
         log(Level::warning, "--devices names a device that is not there; it is served once it appears",
             {{"device", name}});

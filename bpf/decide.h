@@ -10,7 +10,11 @@
 #include "select.h"
 #include "snat.h"
 
-enum lb_side { LB_SIDE_INSIDE, LB_SIDE_OUTSIDE };
+enum lb_side {
+	LB_SIDE_INSIDE,	 /* a pod */
+	LB_SIDE_OUTSIDE, /* another machine */
+	LB_SIDE_HOST,	 /* a process of this node */
+};
 
 static __always_inline enum lb_side side_of(const struct lb_device *device)
 {
@@ -22,6 +26,7 @@ enum lb_way {
 	LB_WAY_STACK = 0, /* to the stack, which routes it as the CNI wants */
 	LB_WAY_ROUTE,	  /* past the stack, to the neighbour the route names */
 	LB_WAY_BACK,	  /* out of the device it came in on */
+	LB_WAY_HOST,	  /* to a process of this node */
 };
 
 struct lb_rewrite {
@@ -70,6 +75,8 @@ static __always_inline enum lb_reason reply(const struct lb_packet *p, bool snat
 	rw->way = LB_WAY_STACK;
 	if (snat)
 		rw->way = entry->flags & LB_CT_HAIRPIN ? LB_WAY_BACK : LB_WAY_ROUTE;
+	if (cfg.host_packets && (entry->flags & LB_CT_HOST))
+		rw->way = LB_WAY_HOST;
 	ct_advance(entry, &key, p->tcp_flags, now);
 	return snat ? LB_REPLY_SNAT : LB_REPLY;
 }
@@ -124,12 +131,12 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	if (p->l4_kind != LB_L4_PORTS)
 		return unserved(p);
 	frontend = frontend_exact(&key);
-	if (!frontend || (frontend->flags & LB_FRONTEND_HOST_ONLY))
+	if (!frontend || (side != LB_SIDE_HOST && (frontend->flags & LB_FRONTEND_HOST_ONLY)))
 		return unserved(p);
 	if ((frontend->flags & LB_FRONTEND_TOMBSTONE) && key.proto != IPPROTO_TCP)
 		return unserved(p);
 
-	if (has_impossible_source(&p->tuple))
+	if (side != LB_SIDE_HOST && has_impossible_source(&p->tuple))
 		return LB_MALFORMED;
 	entry = ct_lookup(&p->tuple);
 	if (entry && ct_is_own(entry) && !ct_expired(entry, key.proto, now))
@@ -145,13 +152,15 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	if (!starts_flow(p)) {
 		if (frontend->flags & LB_FRONTEND_NODE_ADDRESS)
 			return LB_PASS; /* a flow of another proxy's conntrack, or of the host itself */
-		if (side == LB_SIDE_INSIDE || (p->tcp_flags & LB_TCP_RST))
+		if (side != LB_SIDE_OUTSIDE || (p->tcp_flags & LB_TCP_RST))
 			return LB_NO_FLOW; /* inside the pick mostly is a matter of chance: it cannot be repeated */
 	}
-	if ((frontend->flags & LB_FRONTEND_RANGES) && !in_source_ranges(frontend->inside, &p->tuple.src))
+	if ((frontend->flags & LB_FRONTEND_RANGES) &&
+	    !(side == LB_SIDE_HOST && (frontend->flags & LB_FRONTEND_ADMITS_NODE)) &&
+	    !in_source_ranges(frontend->inside, &p->tuple.src))
 		return LB_SOURCE_RANGE;
 
-	service = side == LB_SIDE_INSIDE ? frontend->inside : frontend->outside;
+	service = side == LB_SIDE_OUTSIDE ? frontend->outside : frontend->inside;
 	why = select_backend(service, &client, &key, &flow, dice, now, pick);
 	if (why == LB_NO_BACKEND && !starts_flow(p))
 		return LB_NO_FLOW;
@@ -159,9 +168,12 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 }
 
 /* Does the backend of a new flow see an address of this node? A pod that reached itself would answer itself; a
- * backend on another node would answer past this one. */
+ * backend on another node would answer past this one; the answer to a process of the host must be told from those to
+ * connections that it made past the frontend. */
 static __always_inline __u8 source_flags(const struct lb_packet *p, enum lb_side side, const struct lb_pick *pick)
 {
+	if (side == LB_SIDE_HOST)
+		return LB_CT_SNAT | LB_CT_HOST;
 	if (lb_addr_equal(&pick->addr, &p->tuple.src))
 		return LB_CT_SNAT | LB_CT_HAIRPIN;
 	if (side == LB_SIDE_OUTSIDE && !(pick->flags & LB_BACKEND_LOCAL))

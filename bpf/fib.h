@@ -104,14 +104,20 @@ static __always_inline bool is_link_local(const struct lb_addr *a)
 static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const struct lb_packet *p,
 						  const struct lb_addr *backend, struct lb_addr *source, __u16 *mtu)
 {
+	const struct lb_addr *from = &p->tuple.src;
 	const struct lb_device *device;
 	const struct lb_node *node;
 	struct lb_route route = {};
 	enum lb_reason why;
 
-	why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
+	/* No route leads anywhere from ::1. A process that dialled it has no source for this yet. */
+	if (cfg.host_packets && lb_addr_is_loopback(from)) {
+		*source = (struct lb_addr){};
+		from = source;
+	}
+	why = find_route(skb, p, skb->ifindex, from, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
 	if (why == LB_NO_SOURCE)
-		why = find_route(skb, p, skb->ifindex, &p->tuple.src, backend, 0, &route);
+		why = find_route(skb, p, skb->ifindex, from, backend, 0, &route);
 	*mtu = route.mtu;
 	if (why != LB_PASS)
 		return why;

@@ -5,6 +5,7 @@
 #define LB_ICMP_ERROR_H
 
 #include <lb/icmp.h>
+#include "host.h"
 #include "xlate_tc.h"
 
 #define LB_IPPROTO_SCTP 132
@@ -20,6 +21,11 @@ struct lb_quote {
 	__u16 l4;
 	__u16 end; /* of the message */
 };
+
+/* Which flows an error can be about. What a process of this node sends may be both. */
+#define LB_SEEN_IN (1 << 0)
+#define LB_SEEN_OUT (1 << 1)
+#define LB_SEEN_BOTH (LB_SEEN_IN | LB_SEEN_OUT)
 
 /* An error to rewrite: the names that its quote shall have. */
 struct lb_related {
@@ -107,7 +113,7 @@ static __always_inline enum lb_reason read_quote(struct __sk_buff *skb, const st
 /* The entry that the quoted packet was translated by, under the key of its answers. Ingress sees errors about requests
  * that carry a source of this node and about answers that carry a frontend's; egress sees errors about requests that
  * carry the client's own address. */
-static __always_inline const struct lb_ct *quoted_flow(const struct lb_quote *q, enum lb_hook hook, __u64 now,
+static __always_inline const struct lb_ct *quoted_flow(const struct lb_quote *q, __u8 seen, __u64 now,
 						       enum lb_reason *why)
 {
 	struct lb_tuple key = {
@@ -118,11 +124,14 @@ static __always_inline const struct lb_ct *quoted_flow(const struct lb_quote *q,
 		.proto = q->tuple.proto,
 		.direction = LB_DIR_REPLY,
 	};
-	const struct lb_ct *entry;
+	const struct lb_ct *entry = NULL;
 
 	*why = LB_ICMP_TO_CLIENT;
-	entry = reply_lookup(hook == LB_HOOK_TC_INGRESS, &key);
-	if (hook == LB_HOOK_TC_INGRESS && (!entry || ct_expired(entry, key.proto, now))) {
+	if (seen & LB_SEEN_OUT)
+		entry = reply_lookup(false, &key);
+	if ((seen & LB_SEEN_IN) && (!entry || ct_expired(entry, key.proto, now)))
+		entry = reply_lookup(true, &key);
+	if ((seen & LB_SEEN_IN) && (!entry || ct_expired(entry, key.proto, now))) {
 		*why = LB_ICMP_TO_BACKEND;
 		key.direction = LB_DIR_FORWARD;
 		entry = ct_lookup(&key);
@@ -131,15 +140,15 @@ static __always_inline const struct lb_ct *quoted_flow(const struct lb_quote *q,
 }
 
 /* Not about a flow of ours: `why` at an address that is frontends' alone, anywhere else the stack's. */
-static __always_inline enum lb_reason unrelated(const struct lb_packet *p, enum lb_hook hook, enum lb_reason why)
+static __always_inline enum lb_reason unrelated(const struct lb_packet *p, __u8 seen, enum lb_reason why)
 {
-	return hook == LB_HOOK_TC_INGRESS && frontend_address(&p->tuple.dst) ? why : LB_PASS;
+	return (seen & LB_SEEN_IN) && frontend_address(&p->tuple.dst) ? why : LB_PASS;
 }
 
 /* LB_ICMP_TO_*: `rw` and `error` say what the receiver shall see. Nothing of an error changes its flow: anyone can send
  * one. */
-static __always_inline enum lb_reason relate(struct __sk_buff *skb, const struct lb_packet *p, enum lb_hook hook,
-					     __u64 now, struct lb_related *error, struct lb_rewrite *rw)
+static __always_inline enum lb_reason relate(struct __sk_buff *skb, const struct lb_packet *p, __u8 seen, __u64 now,
+					     struct lb_related *error, struct lb_rewrite *rw)
 {
 	const struct lb_quote *q = &error->quote;
 	const struct lb_ct *entry;
@@ -147,12 +156,14 @@ static __always_inline enum lb_reason relate(struct __sk_buff *skb, const struct
 
 	why = read_quote(skb, p, &error->quote);
 	if (why != LB_PASS)
-		return unrelated(p, hook, why);
-	if (has_impossible_source(&p->tuple) || !lb_addr_equal(&p->tuple.dst, &q->tuple.src))
-		return unrelated(p, hook, LB_MALFORMED);
-	entry = quoted_flow(q, hook, now, &why);
+		return unrelated(p, seen, why);
+	if (has_impossible_source(&p->tuple) && seen != LB_SEEN_BOTH)
+		return unrelated(p, seen, LB_MALFORMED);
+	if (!lb_addr_equal(&p->tuple.dst, &q->tuple.src))
+		return unrelated(p, seen, LB_MALFORMED);
+	entry = quoted_flow(q, seen, now, &why);
 	if (!entry)
-		return unrelated(p, hook, LB_NO_FLOW);
+		return unrelated(p, seen, LB_NO_FLOW);
 
 	error->names.src = entry->to;
 	error->names.dst = entry->via;
@@ -167,6 +178,8 @@ static __always_inline enum lb_reason relate(struct __sk_buff *skb, const struct
 	rw->way = LB_WAY_STACK;
 	if (entry->flags & LB_CT_SNAT)
 		rw->way = entry->flags & LB_CT_HAIRPIN ? LB_WAY_BACK : LB_WAY_ROUTE;
+	if (cfg.host_packets && (entry->flags & LB_CT_HOST) && own_device(&rw->dst))
+		rw->way = LB_WAY_HOST;
 	return why;
 }
 

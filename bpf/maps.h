@@ -60,6 +60,16 @@ struct {
 	__type(value, struct lb_device);
 } lb_devices SEC(".maps");
 
+/* Addresses of this node -> the device that has them and carries programs. Only where host processes are served at
+ * egress; an address that is missing cannot be a source of theirs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_OWN_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lb_addr);
+	__type(value, __u32);
+} lb_own SEC(".maps");
+
 /* The node's own constants that may change while it runs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -67,7 +67,7 @@ enum lb_l4 {
 
 struct lb_packet {
 	struct lb_tuple tuple; /* as on the wire, direction LB_DIR_FORWARD */
-	__u16 l3;	       /* offset of the IP header */
+	__u16 l3;	       /* offset of the IP header; 0: the device has no link layer header */
 	__u16 l4;	       /* offset of what follows it and its extension headers */
 	__u16 l4_end;	       /* offset behind the last header that was read */
 	__u16 ip_len;	       /* total length by the IP header; GSO: of the whole */
@@ -248,12 +248,13 @@ static __always_inline bool parse_v6(void *data, struct cursor *c, struct lb_pac
 	return true;
 }
 
-/* False: not IP, or an IP header the stack will refuse anyway. */
-static __always_inline bool parse(void *data, void *data_end, __be16 protocol, struct lb_packet *p)
+/* `l3`: where the IP header begins. False: not IP, or an IP header the stack will refuse anyway. */
+static __always_inline bool parse(void *data, void *data_end, __u32 l3, __be16 protocol, struct lb_packet *p)
 {
 	struct cursor c = {.pos = data, .end = data_end};
 
-	if (!pull(&c, sizeof(struct ethhdr)))
+	barrier_var(l3);
+	if (!pull(&c, l3 & 15)) /* the mask is for the verifier */
 		return false;
 	if (protocol == bpf_htons(ETH_P_IP))
 		return parse_v4(data, &c, p);

@@ -197,7 +197,7 @@ static __always_inline enum lb_reason reject(struct __sk_buff *skb, struct lb_pa
 		describe(p, why, mtu, &error);
 		err = build_error(skb, p, &error, &from);
 	}
-	return err || turn_round(skb) ? LB_REWRITE_FAILED : why;
+	return err || turn_round(skb, p) ? LB_REWRITE_FAILED : why;
 }
 
 static __always_inline enum lb_reason answer_echo(struct __sk_buff *skb, const struct lb_packet *p)
@@ -207,11 +207,11 @@ static __always_inline enum lb_reason answer_echo(struct __sk_buff *skb, const s
 	struct lb_rewrite rw = {.src = p->tuple.dst, .dst = p->tuple.src};
 
 	/* Exchanging the addresses changes neither the header sum nor the pseudo header's. */
-	if (p->l4_kind == LB_L4_ICMP &&
-	    (bpf_l4_csum_replace(skb, p->l4 + offsetof(struct icmp_header, checksum), old_word, new_word, sizeof(__u16)) ||
-	     bpf_skb_store_bytes(skb, p->l4, &type, sizeof(type), 0)))
+	if (p->l4_kind == LB_L4_ICMP && (bpf_l4_csum_replace(skb, p->l4 + offsetof(struct icmp_header, checksum),
+							     old_word, new_word, sizeof(__u16)) ||
+					 bpf_skb_store_bytes(skb, p->l4, &type, sizeof(type), 0)))
 		return LB_REWRITE_FAILED; /* a later fragment of an echo request has no type */
-	if (store_addresses(skb, p, &rw) || set_ttl(skb, p, LB_ANSWER_TTL) != LB_PASS || turn_round(skb))
+	if (store_addresses(skb, p, &rw) || set_ttl(skb, p, LB_ANSWER_TTL) != LB_PASS || turn_round(skb, p))
 		return LB_REWRITE_FAILED;
 	return LB_ECHO;
 }

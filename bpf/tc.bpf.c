@@ -8,9 +8,11 @@
 #include <bpf/bpf_helpers.h>
 #include "config.h"
 #include "decide.h"
+#include "device.h"
 #include "fib.h"
 #include "fragment.h"
 #include "gone.h"
+#include "host.h"
 #include "icmp_error.h"
 #include "later.h"
 #include "maps.h"
@@ -22,9 +24,6 @@
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
 #define LB_PARSE_BYTES 128
-/* <linux/if_packet.h>. A port of a bridge sees frames for the bridge as ones for another host. */
-#define LB_PACKET_HOST 0
-#define LB_PACKET_OTHERHOST 3
 /* IEEE 802.1Q: the rest of the tag is a priority, and number 0 is no VLAN. */
 #define LB_VLAN_ID 0x0fff
 
@@ -36,7 +35,7 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 		return false;
 	if (skb->data + want > skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
-	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, skb->protocol, p))
+	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3_offset(skb), skb->protocol, p))
 		return false;
 	/* A merged packet's length may not fit its field. */
 	if (!skb->gso_size && (p->l3 + p->ip_len > skb->len || p->l3 + p->ip_len < p->l4_end))
@@ -77,7 +76,9 @@ static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const st
 	struct lb_addr source = p->tuple.src;
 	__u8 flags = source_flags(p, side, pick);
 
-	if (flags & LB_CT_SNAT) {
+	if (cfg.host_packets && side == LB_SIDE_HOST && own_device(&pick->addr)) {
+		source = pick->addr; /* as the kernel would choose for a connection to it */
+	} else if (flags & LB_CT_SNAT) {
 		enum lb_reason why = node_source(skb, p, &pick->addr, &source, &rw->mtu);
 
 		if (why != LB_PASS)
@@ -98,6 +99,7 @@ static __always_inline const struct lb_device *came_in_by(const struct __sk_buff
 		return NULL;
 	if (skb->pkt_type == LB_PACKET_HOST)
 		return device;
+	/* A port of a bridge sees frames for the bridge as ones for another host. */
 	return side_of(device) == LB_SIDE_INSIDE && skb->pkt_type == LB_PACKET_OTHERHOST ? device : NULL;
 }
 
@@ -135,19 +137,47 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 	return why;
 }
 
+/* What a process of this node sends, where its socket is not served. It is given a backend like a pod, and a source
+ * that replies cannot miss on their way back. */
+static __always_inline enum lb_reason from_host(struct __sk_buff *skb, const struct lb_packet *p, __u64 now,
+						struct lb_rewrite *rw)
+{
+	__u32 dice = bpf_get_prandom_u32();
+	struct lb_pick pick = {};
+	enum lb_reason why;
+
+	if (!is_from_host(skb, p))
+		return LB_PASS;
+	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
+		why = reply(p, true, now, rw); /* the backend is a process of this node, too */
+		if (why != LB_PASS)
+			return why;
+	}
+	why = forward(p, LB_SIDE_HOST, now, dice, &pick, rw);
+	if (why == LB_TRANSLATED)
+		why = start_flow(skb, p, LB_SIDE_HOST, &pick, now, dice, rw);
+	if (why == LB_FORWARD_REMOTE && own_device(&rw->dst))
+		rw->way = LB_WAY_HOST;
+	return why;
+}
+
 /* Carries a rewrite out, of an ICMP error with what it quotes; `verdict` is where the packet goes. */
 static __always_inline enum lb_reason translate(struct __sk_buff *skb, const struct lb_packet *p, struct lb_rewrite *rw,
-						const struct lb_related *error, enum lb_reason why, int *verdict)
+						const struct lb_related *error, enum lb_reason why, enum lb_hook hook,
+						int *verdict)
 {
+	bool to_process = cfg.host_packets && rw->way == LB_WAY_HOST;
 	struct lb_route route = {};
 	enum lb_reason failed;
 
-	if (rw->way == LB_WAY_STACK) {
+	if (rw->way == LB_WAY_STACK || to_process) {
 		failed = error ? rewrite_error(skb, p, rw, error) : rewrite_headers(skb, p, rw);
+		if (failed == LB_PASS && to_process)
+			failed = to_host(skb, p, &rw->dst, verdict);
 		return failed == LB_PASS ? why : failed;
 	}
 
-	if (p->ttl <= 1)
+	if (hook == LB_HOOK_TC_INGRESS && p->ttl <= 1)
 		return LB_TTL_EXCEEDED;
 	route.ifindex = skb->ifindex;
 	if (rw->way == LB_WAY_ROUTE) {
@@ -157,15 +187,25 @@ static __always_inline enum lb_reason translate(struct __sk_buff *skb, const str
 			return failed;
 	}
 	failed = error ? rewrite_error(skb, p, rw, error) : rewrite_headers(skb, p, rw);
-	if (failed == LB_PASS)
+	if (failed == LB_PASS && hook == LB_HOOK_TC_INGRESS)
 		failed = set_ttl(skb, p, p->ttl - 1); /* what skips the stack is still routed by this node */
 	if (failed != LB_PASS)
 		return failed;
-	if (rw->way == LB_WAY_BACK && turn_round(skb))
+	if (rw->way == LB_WAY_BACK ? turn_round(skb, p) : ensure_mac_header(skb, p))
 		return LB_REWRITE_FAILED;
 	*verdict =
 		rw->way == LB_WAY_BACK ? bpf_redirect(route.ifindex, 0) : bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
 	return why;
+}
+
+/* Where an answer made from the sender's own packet goes: back by the device it came in on, or to the host. */
+static __always_inline int send_back(struct __sk_buff *skb, const struct lb_packet *p, enum lb_hook hook)
+{
+	int verdict;
+
+	if (!cfg.host_packets || hook == LB_HOOK_TC_INGRESS)
+		return bpf_redirect(skb->ifindex, 0);
+	return to_host(skb, p, &p->tuple.src, &verdict) == LB_PASS ? verdict : TC_ACT_SHOT;
 }
 
 /* The one place where a reason becomes a verdict, or something that is left for later. */
@@ -187,13 +227,13 @@ static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packe
 	case LB_HAIRPIN:
 	case LB_REPLY:
 	case LB_REPLY_SNAT:
-		why = translate(skb, p, rw, NULL, why, &verdict);
+		why = translate(skb, p, rw, NULL, why, hook, &verdict);
 		if (why > LB_REPLY_SNAT)
 			verdict = TC_ACT_SHOT;
 		break;
 	case LB_ECHO:
 		why = answer_echo(skb, p);
-		verdict = why == LB_ECHO ? (int)bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+		verdict = why == LB_ECHO ? send_back(skb, p, hook) : TC_ACT_SHOT;
 		break;
 	default:
 		verdict = TC_ACT_SHOT;
@@ -216,7 +256,15 @@ __noinline int answer(struct __sk_buff *skb, __u64 word, __u32 hook)
 	if (later_packet(skb, word, &p))
 		told = reject(skb, &p, why, later_mtu(word), bpf_jiffies64());
 	count(hook, told, skb->len);
-	return told == why ? bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+	return told == why ? send_back(skb, &p, hook) : TC_ACT_SHOT;
+}
+
+/* Where flows are to be looked for. */
+static __always_inline __u8 seen_at(struct __sk_buff *skb, const struct lb_packet *p, enum lb_hook hook)
+{
+	if (hook == LB_HOOK_TC_INGRESS)
+		return LB_SEEN_IN;
+	return cfg.host_packets && is_from_host(skb, p) ? LB_SEEN_BOTH : LB_SEEN_OUT;
 }
 
 /* Gives an ICMP error about a flow to the end of it that the error is for. */
@@ -229,13 +277,13 @@ __noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 	int verdict = TC_ACT_UNSPEC;
 
 	if (later_packet(skb, word, &p))
-		why = relate(skb, &p, hook, bpf_jiffies64(), &error, &rw);
+		why = relate(skb, &p, seen_at(skb, &p, hook), bpf_jiffies64(), &error, &rw);
 	if (why == LB_ICMP_TO_CLIENT || why == LB_ICMP_TO_BACKEND) {
 		__u32 master = why == LB_ICMP_TO_BACKEND && rw.way == LB_WAY_STACK ? master_of(skb) : 0;
 
 		if (master)
 			stay_on_bridge(skb, &p, master, &rw);
-		why = translate(skb, &p, &rw, &error, why, &verdict);
+		why = translate(skb, &p, &rw, &error, why, hook, &verdict);
 	}
 	if (why != LB_PASS && why != LB_ICMP_TO_CLIENT && why != LB_ICMP_TO_BACKEND)
 		verdict = TC_ACT_SHOT;
@@ -263,6 +311,9 @@ static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_pa
 		why = LB_LOOPBACK;
 	else if (device || hook == LB_HOOK_TC_EGRESS)
 		why = later_piece(skb, p, hook, now, &rw);
+	if (cfg.host_packets && hook == LB_HOOK_TC_EGRESS && why == LB_PASS && is_from_host(skb, p) &&
+	    frontend_address(&p->tuple.dst))
+		why = LB_FRAGMENT;
 	if (why != LB_FRAGMENT_WAIT && waits(skb))
 		skb->tc_index = 0;
 
@@ -270,12 +321,12 @@ static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_pa
 		verdict = bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	} else if (why == LB_ECHO) {
 		why = answer_echo(skb, p);
-		verdict = why == LB_ECHO ? (int)bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+		verdict = why == LB_ECHO ? send_back(skb, p, hook) : TC_ACT_SHOT;
 	} else if (why != LB_PASS) {
 		if (why == LB_FORWARD_LOCAL && device && device->master)
 			stay_on_bridge(skb, p, device->master, &rw);
 		if (why <= LB_REPLY_SNAT)
-			why = translate(skb, p, &rw, NULL, why, &verdict);
+			why = translate(skb, p, &rw, NULL, why, hook, &verdict);
 		if (why > LB_REPLY_SNAT)
 			verdict = TC_ACT_SHOT;
 	}
@@ -300,7 +351,7 @@ static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 	return finish(skb, &p, &rw, why, LB_HOOK_TC_INGRESS);
 }
 
-static __noinline __u64 handle_egress(struct __sk_buff *skb)
+static __always_inline __u64 egress(struct __sk_buff *skb, bool host)
 {
 	__u64 now = bpf_jiffies64();
 	struct lb_packet p = {};
@@ -310,17 +361,29 @@ static __noinline __u64 handle_egress(struct __sk_buff *skb)
 	if (load_packet(skb, &p)) {
 		if (p.l4_kind == LB_L4_FRAGMENT)
 			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_EGRESS);
-		if (p.l4_kind == LB_L4_PORTS) {
+		if (p.l4_kind == LB_L4_PORTS)
 			why = reply(&p, false, now, &rw);
-			if (why == LB_PASS)
-				note_own_flow(skb, &p, now);
-		} else if (is_icmp_error(&p) && !is_first_piece(&p)) {
+		else if (is_icmp_error(&p) && !is_first_piece(&p))
 			why = LB_RELATED;
-		}
+		if (host && why == LB_PASS)
+			why = from_host(skb, &p, now, &rw);
+		if (why == LB_PASS && p.l4_kind == LB_L4_PORTS)
+			note_own_flow(skb, &p, now);
 		if (is_first_piece(&p))
 			why = first_piece(skb, &p, LB_HOOK_TC_EGRESS, why, now, &rw);
 	}
 	return finish(skb, &p, &rw, why, LB_HOOK_TC_EGRESS);
+}
+
+static __noinline __u64 handle_egress(struct __sk_buff *skb)
+{
+	return egress(skb, false);
+}
+
+/* What this node forwards pays nothing for what its own processes send. */
+static __noinline __u64 handle_own_egress(struct __sk_buff *skb)
+{
+	return egress(skb, true);
 }
 
 SEC("tc")
@@ -334,8 +397,12 @@ int tc_ingress(struct __sk_buff *skb)
 SEC("tc")
 int tc_egress(struct __sk_buff *skb)
 {
-	__u64 done = handle_egress(skb);
+	__u64 done;
+	int verdict;
 
+	if (cfg.host_packets && is_for_host(skb, &verdict))
+		return verdict;
+	done = cfg.host_packets && !skb->ingress_ifindex ? handle_own_egress(skb) : handle_egress(skb);
 	return is_later(done) ? finish_later(skb, done, LB_HOOK_TC_EGRESS) : (int)done;
 }
 

@@ -101,10 +101,12 @@ static __always_inline enum lb_reason set_ttl(struct __sk_buff *skb, const struc
 }
 
 /* Sends the frame back to the station it came from. */
-static __always_inline long turn_round(struct __sk_buff *skb)
+static __always_inline long turn_round(struct __sk_buff *skb, const struct lb_packet *p)
 {
 	struct ethhdr eth, turned;
 
+	if (!p->l3)
+		return 0;
 	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
 		return -1;
 	__builtin_memcpy(turned.h_dest, eth.h_source, ETH_ALEN);

@@ -22,6 +22,7 @@ const std::vector<std::string_view> socket_hooks{"sock_release", "getpeername4",
                                                  "recvmsg4",     "recvmsg6",     "sendmsg4",
                                                  "sendmsg6",     "connect4",     "connect6"};
 const std::vector<std::string_view> device_hooks{"tc_ingress", "tc_egress"};
+const std::vector<std::string_view> egress_hooks{"tc_egress"};
 
 namespace {
 

@@ -17,6 +17,7 @@ namespace naru {
 /// translated back.
 extern const std::vector<std::string_view> socket_hooks;
 extern const std::vector<std::string_view> device_hooks; ///< "tc_ingress", "tc_egress"
+extern const std::vector<std::string_view> egress_hooks; ///< of them, where only what leaves matters
 
 enum class TcMode : std::uint8_t { tcx, clsact };
 

@@ -11,17 +11,39 @@
 
 #include "attach.hpp"
 #include "device_rows.hpp"
+#include "device_tables.hpp"
 #include "knobs.hpp"
 #include "loader.hpp"
 #include "missing.hpp"
 #include "object_info.hpp"
 #include "pins.hpp"
 #include "probe.hpp"
-#include "table.hpp"
 
 namespace naru {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<std::string_view>& hooks_of(const Device& device)
+{
+    return device.role == DeviceRole::own ? egress_hooks : device_hooks;
+}
+
+/// What it is for is as before; what it is cannot be but as it says now.
+std::uint32_t with_role_of(std::uint32_t before, std::uint32_t now)
+{
+    return (before & ~static_cast<std::uint32_t>(LB_DEVICE_L3)) | (now & LB_DEVICE_L3);
+}
+
+bool is_wanted(const HookPin& pin, const std::map<std::uint32_t, Device>& devices)
+{
+    const auto device = devices.find(pin.ifindex);
+    return device != devices.end() &&
+           std::ranges::find(hooks_of(device->second), pin.hook) != hooks_of(device->second).end();
+}
+
+} // namespace
 
 struct Datapath::State {
     DatapathOptions options;
@@ -29,13 +51,12 @@ struct Datapath::State {
     lb_config config;
     Programs programs;
     Hooks hooks;
-    UniqueFd devices_map;
+    DeviceTables tables;
 
     int program(std::string_view hook) const { return programs.find(hook)->second.get(); }
-    Table<std::uint32_t, lb_device> rows() const { return {devices_map.get(), "lb_devices"}; }
     void replace_adopted() const;
     Result<> detach_sockets() const;
-    void put_device(std::uint32_t index, const Device& device, const NetworkState& network, DeviceSet set,
+    bool put_device(std::uint32_t index, const Device& device, const NetworkState& network, DeviceSet set,
                     std::vector<Error>& errors) const;
     void forget_others(const std::map<std::uint32_t, Device>& devices, std::vector<Error>& errors) const;
 };
@@ -68,9 +89,9 @@ Result<Datapath> Datapath::prepare(const DatapathOptions& options)
         return std::unexpected{made.error()};
     if (auto made = pins->make_current(); !made)
         return std::unexpected{made.error()};
-    auto devices = open_pin(pins->maps() / "lb_devices");
-    if (!devices)
-        return std::unexpected{devices.error()};
+    auto tables = DeviceTables::open(pins->maps());
+    if (!tables)
+        return std::unexpected{tables.error()};
 
     Hooks hooks{pins->links(), features->tcx ? TcMode::tcx : TcMode::clsact};
     auto state = std::make_unique<State>(State{.options = std::move(wanted),
@@ -78,7 +99,7 @@ Result<Datapath> Datapath::prepare(const DatapathOptions& options)
                                                .config = *config,
                                                .programs = {},
                                                .hooks = std::move(hooks),
-                                               .devices_map = std::move(*devices)});
+                                               .tables = std::move(*tables)});
     return Datapath{std::move(state)};
 }
 
@@ -149,8 +170,15 @@ std::vector<Error> Datapath::set_devices(const std::map<std::uint32_t, Device>& 
     else
         errors.push_back(read.error());
 
+    std::map<std::uint32_t, Device> carrying;
     for (const auto& [index, device] : devices)
-        state_->put_device(index, device, network, set, errors);
+        if (state_->put_device(index, device, network, set, errors))
+            carrying.emplace(index, device);
+    // Packets for the host are sent to these devices, whose programs turn them over to it: the rows come when
+    // the programs are there and go before these do.
+    const auto own = config().host_packets ? own_addresses(carrying) : OwnAddresses{};
+    if (auto written = state_->tables.set_own(own); !written)
+        errors.push_back(written.error());
     if (set == DeviceSet::whole)
         state_->forget_others(devices, errors);
     return errors;
@@ -192,46 +220,40 @@ Result<> Datapath::State::detach_sockets() const
     return {};
 }
 
-void Datapath::State::put_device(std::uint32_t index, const Device& device, const NetworkState& network,
+/// True: the device has its row and its programs.
+bool Datapath::State::put_device(std::uint32_t index, const Device& device, const NetworkState& network,
                                  DeviceSet set, std::vector<Error>& errors) const
 {
     auto fail = [&](const Error& why) {
         // It vanished; netlink says so in a moment, and then it is forgotten.
         if (why.code != std::errc::no_such_device)
             errors.push_back({why.code, fmt::format("device {}: {}", device.link.name, why.what)});
+        return false;
     };
-    // The row first: programs leave alone what comes by a device without one.
     auto row = device_row(device, network);
     if (set == DeviceSet::partial) {
-        auto known = rows().get(index);
+        auto known = tables.get(index);
         if (!known)
             return fail(known.error());
         if (*known)
-            row.flags = (*known)->flags;
+            row.flags = with_role_of((*known)->flags, row.flags);
     }
-    if (auto put = rows().put(index, row); !put)
+    if (auto put = tables.put(index, row); !put)
         return fail(put.error());
-    for (auto hook : device_hooks)
+    for (auto hook : hooks_of(device))
         if (auto put = hooks.put_on_device(hook, program(hook), index); !put)
             return fail(put.error());
+    return true;
 }
 
 void Datapath::State::forget_others(const std::map<std::uint32_t, Device>& devices,
                                     std::vector<Error>& errors) const
 {
     for (const auto& pin : hooks.pinned())
-        if (pin.ifindex && !devices.contains(pin.ifindex))
+        if (pin.ifindex && !is_wanted(pin, devices))
             if (auto gone = hooks.remove(pin); !gone)
                 errors.push_back(gone.error());
-    auto known = rows().keys();
-    if (!known) {
-        errors.push_back(known.error());
-        return;
-    }
-    for (auto index : *known)
-        if (!devices.contains(index))
-            if (auto gone = rows().erase(index); !gone)
-                errors.push_back(gone.error());
+    tables.keep_only(devices, errors);
 }
 
 } // namespace naru

@@ -32,11 +32,26 @@ lb_device device_row(const Device& device, const NetworkState& network)
         return found ? found->raw() : lb_addr{};
     };
     lb_device row{};
-    row.flags = device.role == DeviceRole::uplink ? LB_DEVICE_UPLINK : LB_DEVICE_WORKLOAD;
+    if (device.role == DeviceRole::uplink)
+        row.flags = LB_DEVICE_UPLINK;
+    else if (device.role == DeviceRole::workload)
+        row.flags = LB_DEVICE_WORKLOAD;
+    if (device.link.headerless)
+        row.flags |= LB_DEVICE_L3;
     row.master = bridge ? bridge->index : 0;
     row.addr4 = address(Family::v4);
     row.addr6 = address(Family::v6);
     return row;
+}
+
+OwnAddresses own_addresses(const std::map<std::uint32_t, Device>& devices)
+{
+    OwnAddresses own;
+    for (const auto& [index, device] : devices)
+        for (const auto& address : device.link.addresses)
+            if (address.family() == Family::v4 || !address.is_link_local())
+                own.emplace(address, index);
+    return own;
 }
 
 } // namespace naru

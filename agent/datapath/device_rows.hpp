@@ -9,4 +9,9 @@ namespace naru {
 /// The row of lb_devices. Addresses: the first global ones of the device, else of the bridge it is a port of.
 lb_device device_row(const Device& device, const NetworkState& network);
 
+using OwnAddresses = std::map<Address, std::uint32_t>;
+
+/// The rows of lb_own: an address of several devices belongs to the first; IPv6 link-local ones are left out.
+OwnAddresses own_addresses(const std::map<std::uint32_t, Device>& devices);
+
 } // namespace naru

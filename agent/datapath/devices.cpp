@@ -84,6 +84,11 @@ std::map<std::uint32_t, Device> with_roles(const NetworkState& state, const std:
     return devices;
 }
 
+bool has_address(const Link& link)
+{
+    return std::ranges::any_of(link.addresses, [](const Address& each) { return !each.is_link_local(); });
+}
+
 } // namespace
 
 std::set<Address> NetworkState::addresses() const
@@ -115,6 +120,13 @@ std::map<std::uint32_t, Device> classify(const NetworkState& state, const std::s
         if (uplinks.contains(link.name))
             named.insert(index);
     return with_roles(state, named);
+}
+
+void add_own(std::map<std::uint32_t, Device>& devices, const NetworkState& state)
+{
+    for (const auto& [index, link] : state.links)
+        if (link.up && (link.loopback || has_address(link)))
+            devices.emplace(index, Device{link, DeviceRole::own});
 }
 
 } // namespace naru

@@ -22,6 +22,7 @@ struct Link {
     bool up = false;
     bool loopback = false;
     bool ethernet = true;
+    bool headerless = false;        ///< packets begin with the IP header
     std::vector<Address> addresses; ///< as the kernel orders them, deprecated ones last
 
     friend bool operator==(const Link&, const Link&) = default;
@@ -36,7 +37,8 @@ struct NetworkState {
     friend bool operator==(const NetworkState&, const NetworkState&) = default;
 };
 
-enum class DeviceRole : std::uint8_t { uplink, workload };
+/// own: only has addresses of this node.
+enum class DeviceRole : std::uint8_t { uplink, workload, own };
 
 struct Device {
     Link link;
@@ -52,6 +54,9 @@ std::map<std::uint32_t, Device> classify(const NetworkState& state,
 
 /// `--devices LIST`: the named devices are the uplinks; workload devices as above.
 std::map<std::uint32_t, Device> classify(const NetworkState& state, const std::set<std::string>& uplinks);
+
+/// Adds lo and every other device in use that has addresses. Pure.
+void add_own(std::map<std::uint32_t, Device>& devices, const NetworkState& state);
 
 /// Reads links, addresses and default routes, and tells when any of them changed.
 class Netlink {

@@ -80,6 +80,7 @@ Result<lb_config> knobs(const DatapathOptions& options, const KernelFeatures& fe
         config.snat_high[i] = snat[i].high;
     }
     config.sock_host_only = options.socket_lb == SocketLb::host;
+    config.host_packets = options.socket_lb == SocketLb::off;
     config.can_set_retval = features.set_retval;
     config.fib_src = features.fib_source;
     config.tcp_unreplied_sec = 20;

@@ -100,6 +100,26 @@ std::optional<Address> to_address(std::span<const std::byte> bytes)
     return address;
 }
 
+/// The types that the kernel itself takes for such when it redirects a packet (dev_is_mac_header_xmit).
+bool is_headerless(unsigned short type)
+{
+    switch (type) {
+    case ARPHRD_TUNNEL:
+    case ARPHRD_TUNNEL6:
+    case ARPHRD_SIT:
+    case ARPHRD_IPGRE:
+    case ARPHRD_IP6GRE:
+    case ARPHRD_VOID:
+    case ARPHRD_NONE:
+    case ARPHRD_RAWIP:
+    case ARPHRD_PIMREG:
+    case ARPHRD_PPP:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void read_link(const nlmsghdr& message, NetworkState& state)
 {
     const auto* info = header_of<ifinfomsg>(message);
@@ -114,6 +134,7 @@ void read_link(const nlmsghdr& message, NetworkState& state)
     link.up = info->ifi_flags & IFF_UP;
     link.loopback = info->ifi_flags & IFF_LOOPBACK;
     link.ethernet = info->ifi_type == ARPHRD_ETHER;
+    link.headerless = is_headerless(info->ifi_type);
     state.links[link.index] = std::move(link);
 }
 

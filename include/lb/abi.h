@@ -153,15 +153,18 @@ struct lb_node {
 	__u32 abi_version;
 	__u32 next_generation; /* never reset, never 0 */
 	__u32 arena_bytes;
-	__u32 pad;
+	__u32 l3_devices; /* 1: some row of lb_devices says LB_DEVICE_L3 */
 	struct lb_addr primary4; /* source of last resort for translated flows; zero: none */
 	struct lb_addr primary6;
 };
 
 #define LB_DEVICE_UPLINK (1 << 0)
 #define LB_DEVICE_WORKLOAD (1 << 1)
+/* Its packets begin with the IP header: tun, WireGuard, ipip, ... */
+#define LB_DEVICE_L3 (1 << 2)
 
-/* A device with programs, by ifindex. */
+/* A device with programs, by ifindex. Neither uplink nor workload: it only has addresses of this node, and only its
+ * egress is watched. */
 struct lb_device {
 	__u32 flags;	       /* LB_DEVICE_* */
 	__u32 master;	       /* ifindex of its bridge, 0: none */
@@ -218,6 +221,8 @@ struct lb_ct {
 #define LB_CT_SPOKE (1 << 3)
 /* This direction has sent its FIN. */
 #define LB_CT_FIN (1 << 4)
+/* The client is a process of this node that was served at egress: replies go to the host by way of lo. */
+#define LB_CT_HOST (1 << 6)
 /* Closing because of a RST while it was established: what follows that is no RST says that nobody believed it. */
 #define LB_CT_RESET (1 << 5)
 
@@ -362,7 +367,7 @@ struct lb_config {
 	__u8 sock_host_only; /* --socket-lb host */
 	__u8 can_set_retval; /* bpf_set_retval works for sock_addr programs */
 	__u8 fib_src;	     /* bpf_fib_lookup names the preferred source */
-	__u8 pad;
+	__u8 host_packets;   /* --socket-lb off: processes of the host are served at egress */
 	__u32 tcp_unreplied_sec;
 	__u32 tcp_established_sec;
 	__u32 tcp_closing_sec;
@@ -378,6 +383,7 @@ struct lb_config {
 #define LB_SERVICES_MAX 131072
 #define LB_RANGES_MAX 65536
 #define LB_DEVICES_MAX 4096
+#define LB_OWN_MAX 16384
 #define LB_ARENA_BYTES (64u << 20)
 #define LB_CT_MAX 262144
 #define LB_SNAT_MAX 131072

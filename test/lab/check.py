@@ -15,8 +15,8 @@ from .world import World
 
 SKIP = 77
 PODS = {"n1": ["a1", "a2", "a3"], "n2": ["b1", "b2", "b3"]}
-SOCKETS, PACKETS = "all", "off"  # values of --socket-lb
-PATHS = {SOCKETS: "socket path", PACKETS: "packet path"}
+SOCKETS, PACKETS, MIXED = "all", "off", "host"  # values of --socket-lb
+PATHS = {SOCKETS: "socket path", PACKETS: "packet path", MIXED: "socket path for the host"}
 
 
 class Suite:
@@ -33,11 +33,14 @@ class Suite:
         return keep
 
     def main(self):
-        """`FILE [WORD...]` runs the scenarios whose sentence holds one of the words, and all without any."""
+        """`FILE [host] [WORD...]` runs the scenarios whose sentence holds one of the words, and all without any; with
+        "host" those that hold on both paths, with --socket-lb host."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        words = sys.argv[1:]
+        words, paths = sys.argv[1:], self.paths
+        if words[:1] == [MIXED]:
+            words, paths = words[1:], (MIXED,)
         try:
-            failed = sum(self.run(path, words) for path in self.paths)
+            failed = sum(self.run(path, words) for path in paths)
         except Missing as why:
             print(f"skipped: {why}")
             sys.exit(SKIP)
@@ -53,7 +56,8 @@ class Suite:
 
     def run(self, path, words):
         chosen = [(sentence, function) for sentence, function, paths in self.scenarios
-                  if path in paths and (not words or any(word in sentence for word in words))]
+                  if (path in paths or path == MIXED and len(paths) > 1)
+                  and (not words or any(word in sentence for word in words))]
         if not chosen:
             return 0
         with self.stage(path) as world:

@@ -13,7 +13,7 @@ from .objects import Folder, node
 from .place import Place
 from .plan import (CLIENT, FABRIC_GATEWAY, FABRIC_SERVES, FIRST_POD_HOST, HOST_PREFIX, NODES, POD_PREFIX,
                    ROUTED_GATEWAY, SERVICE_NETWORKS, VIP_NETWORKS)
-from .system import ip, ip_batch, sysctl
+from .system import ip, ip_batch, ip_output, sysctl
 
 # No waiting for duplicate addresses, and no redirects: they would teach a client to go round the node it was told
 # to use.
@@ -115,10 +115,13 @@ class Lab:
                  f"addr add {FABRIC_GATEWAY[4]}/24 dev br0", f"addr add {FABRIC_GATEWAY[6]}/64 dev br0 nodad",
                  "link set br0 up"]
         for place in [*self.outsiders, *self.nodes.values()]:
-            lines += [f"link add eth0 netns {place.netns} type veth peer name {place.name}",
-                      f"link set {place.name} master br0 up"]
+            lines += self._port(place)
         lines += [f"route add local {network} dev lo" for network in VIP_NETWORKS + SERVICE_NETWORKS]
         ip_batch(self.fabric.netns, lines + self._pod_routes())
+
+    def _port(self, place):
+        return [f"link add eth0 netns {place.netns} type veth peer name {place.name}",
+                f"link set {place.name} master br0 up"]
 
     def _uplink(self, address):
         return ["link set lo up", f"addr add {address[4]}/24 dev eth0", f"addr add {address[6]}/64 dev eth0 nodad",
@@ -146,6 +149,14 @@ class Lab:
         """A new pair of devices for a pod that has none, as when a pod is made."""
         ip_batch(self.nodes[pod.node].netns, self._host_end(pod))
         ip_batch(pod.netns, self._pod_end(pod))
+
+    def renew_uplink(self, node):
+        """Another device takes the place, the name and the hardware address of a node's uplink."""
+        mac = next(word for word in ip_output(node.netns, "link", "show", "eth0").split() if word.count(":") == 5)
+        ip_batch(node.netns, ["link del eth0"])
+        ip_batch(self.fabric.netns, self._port(node))
+        ip_batch(node.netns, [f"link set eth0 address {mac}", *self._uplink(node.ip),
+                              *self._pod_routes(but=self.plans[node.name])])
 
     def _index(self, pod):
         return [other for other in self.pods.values() if other.node == pod.node].index(pod) + 1

@@ -67,6 +67,13 @@ def addresses(netns, family):
     return {each["local"] for each in rows if each}  # what the filter leaves out is shown as {}
 
 
+def ip_output(netns, *words):
+    done = subprocess.run(["ip", "-n", netns, *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"ip -n {netns} {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def ip_batch(netns, lines):
     """All lines by one `ip`, which stops at the first that fails."""
     done = subprocess.run(["ip", "-n", netns, "-batch", "-"], input="\n".join(lines) + "\n",

@@ -22,7 +22,8 @@ class World:
     budget = BUDGET
 
     def __init__(self, lab, socket_lb, binaries):
-        self.lab, self.sockets, self.binaries = lab, socket_lb == "all", binaries
+        self.lab, self.binaries = lab, binaries
+        self.sockets, self.node_sockets = socket_lb == "all", socket_lb != "off"
         self.base_flags = ("--socket-lb", socket_lb)
         self.client, self.nodes, self.pods = lab.client, lab.nodes, lab.pods
         self.numbers = itertools.count(10)
@@ -67,15 +68,15 @@ class World:
 
     @property
     def insiders(self):
-        """Clients of both nodes. With the socket path off naru does not serve processes of a node."""
-        return self.pod("a1", "b1") + (list(self.nodes.values()) if self.sockets else [])
+        """Clients of both nodes: pods, and processes of the nodes themselves."""
+        return self.pod("a1", "b1") + list(self.nodes.values())
 
     def seen(self, who, family):
         """The addresses under which servers may see it. A process of a node may have any of the node's."""
         return system.addresses(who.netns, family) if who.name in self.nodes else {who.ip[family]}
 
     def by_socket(self, who):
-        return self.sockets and who.node != ""
+        return self.node_sockets if who in self.nodes.values() else self.sockets and who.node != ""
 
     # Addresses nobody used before, so that one scenario leaves nothing to the next
 
@@ -142,7 +143,10 @@ class World:
         self.fails(who, address, number, {"ECONNREFUSED"}, proto, **more)
 
     def dropped(self, who, address, number, proto="tcp", **more):
-        self.fails(who, address, number, {"EHOSTUNREACH" if self.by_socket(who) else "timeout"}, proto, **more)
+        silent = {"EHOSTUNREACH"} if self.by_socket(who) else {"timeout"}
+        if who in self.nodes.values() and not self.node_sockets:
+            silent.add("ENOBUFS")  # the kernel tells a process that asks (IP_RECVERR) when its own egress drops
+        self.fails(who, address, number, silent, proto, **more)
 
     def untouched(self, who, address, number, proto="tcp"):
         """It went on as it was to the router of the fabric, which answers whatever comes so far."""

@@ -103,7 +103,8 @@ def forgetful(w, plain, made):
 
 def path(w, wiring, plain, made, socket_lb):
     started = time.monotonic()
-    w.base_flags, w.sockets = ("--socket-lb", socket_lb), socket_lb == SOCKETS
+    w.base_flags = ("--socket-lb", socket_lb)
+    w.sockets, w.node_sockets = socket_lb == SOCKETS, socket_lb != PACKETS
     w.start_agents()
     settle(w, made)
     forget_neighbours(w.lab)
