@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "datapath/devices.hpp"
+#include "datapath/route.hpp"
 
 using namespace naru;
 
@@ -77,6 +78,9 @@ TEST_CASE("links, addresses of both families and next hops of default routes are
     CHECK_FALSE(link_named(*state, "vxlan1").up);
     CHECK(tunnel.kind == "tun");
     CHECK_FALSE(tunnel.ethernet);
+    CHECK(tunnel.headerless);
+    CHECK_FALSE(veth.headerless);
+    CHECK_FALSE(link_named(*state, "lo").headerless);
     CHECK(tunnel.addresses.front() == addr("10.9.0.1"));
     REQUIRE(eth.addresses.size() >= 3);
     CHECK(eth.addresses.front() == addr("192.0.2.1"));
@@ -146,4 +150,33 @@ TEST_CASE("lost events count as a change")
     REQUIRE(readable(*netlink, 2000));
     CHECK(netlink->drain());
     CHECK_FALSE(readable(*netlink, 0));
+}
+
+TEST_CASE(
+    "the device towards an address is that of the route the kernel takes, local ones and refusals told apart")
+{
+    enter_empty_machine();
+    run("ip link set up dev lo");
+    run("ip link add eth0 type veth peer name peer0 && ip link set up dev peer0 && ip link set up dev eth0");
+    run("ip link add eth1 type veth peer name peer1 && ip link set up dev peer1 && ip link set up dev eth1");
+    const auto none = device_towards(addr("10.96.0.1"));
+    REQUIRE(none);
+    CHECK_FALSE(*none);
+    CHECK_FALSE(device_towards(addr("fd96::1")).value());
+
+    run("ip addr add 192.0.2.1/24 dev eth0 && ip route add default via 192.0.2.254");
+    run("ip -6 addr add fd00::1/64 dev eth1 nodad && ip -6 route add default via fd00::fe");
+    run("ip route add 10.97.0.0/16 dev eth1");
+    run("ip route add unreachable 10.98.0.0/16 && ip -6 route add blackhole fd98::/16");
+    auto netlink = Netlink::open();
+    REQUIRE(netlink);
+    const auto state = netlink->read();
+    REQUIRE(state);
+    const auto index = [&](const char* name) { return link_named(*state, name).index; };
+    CHECK(device_towards(addr("10.96.0.1")).value() == index("eth0"));
+    CHECK(device_towards(addr("10.97.0.1")).value() == index("eth1"));
+    CHECK(device_towards(addr("fd96::1")).value() == index("eth1"));
+    CHECK(device_towards(addr("192.0.2.1")).value() == index("lo"));
+    CHECK_FALSE(device_towards(addr("10.98.0.1")).value());
+    CHECK_FALSE(device_towards(addr("fd98::1")).value());
 }

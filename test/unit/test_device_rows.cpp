@@ -64,3 +64,27 @@ TEST_CASE("a master that is no bridge, or is unknown, counts for nothing", "[dev
         CHECK(Address::from(row.addr4) == Address{});
     }
 }
+
+TEST_CASE("a device without a link layer says so beside its role, one that only has addresses has none",
+          "[device_rows]")
+{
+    auto tunnel = link(2, "wireguard", {addr("10.8.0.1")});
+    tunnel.headerless = true;
+    CHECK(device_row({tunnel, DeviceRole::uplink}, network({tunnel})).flags ==
+          (LB_DEVICE_UPLINK | LB_DEVICE_L3));
+    CHECK(device_row({tunnel, DeviceRole::own}, network({tunnel})).flags == LB_DEVICE_L3);
+    auto dummy = link(3, "dummy", {addr("10.7.0.1")});
+    CHECK(device_row({dummy, DeviceRole::own}, network({dummy})).flags == 0);
+}
+
+TEST_CASE("every address of the node leads to the first device that has it, link-local ones of IPv6 to none",
+          "[device_rows]")
+{
+    const std::map<std::uint32_t, Device> devices{
+        {1, {link(1, "", {addr("127.0.0.1"), addr("::1")}), DeviceRole::own}},
+        {2, {link(2, "", {addr("192.0.2.1"), addr("fe80::2")}), DeviceRole::uplink}},
+        {3, {link(3, "veth", {addr("169.254.1.1"), addr("192.0.2.1")}), DeviceRole::workload}}};
+    CHECK(own_addresses(devices) ==
+          OwnAddresses{
+              {addr("127.0.0.1"), 1}, {addr("::1"), 1}, {addr("192.0.2.1"), 2}, {addr("169.254.1.1"), 3}});
+}

@@ -31,9 +31,10 @@ struct Machine {
 std::string roles(const std::map<std::uint32_t, Device>& devices)
 {
     std::string out;
+    const std::map<DeviceRole, std::string> names{
+        {DeviceRole::uplink, "=uplink"}, {DeviceRole::workload, "=workload"}, {DeviceRole::own, "=own"}};
     for (const auto& [index, device] : devices)
-        out += (out.empty() ? "" : " ") + device.link.name +
-               (device.role == DeviceRole::uplink ? "=uplink" : "=workload");
+        out += (out.empty() ? "" : " ") + device.link.name + names.at(device.role);
     return out;
 }
 
@@ -145,4 +146,21 @@ TEST_CASE("the addresses of a node are those of all its devices, each once")
     node.add("eth0", "", {addr("192.0.2.1"), addr("fd00::1")});
     node.add("eth1", "", {addr("192.0.2.1")});
     CHECK(node.state.addresses() == std::set{addr("192.0.2.1"), addr("fd00::1")});
+}
+
+TEST_CASE("without the socket path lo and every device in use with an address are watched too, others keep "
+          "their role")
+{
+    Machine node;
+    const auto lo = node.add("lo", "", {addr("127.0.0.1")});
+    node.state.links[lo].loopback = true;
+    node.state.default_route_devices = {node.add("eth0", "", {addr("192.0.2.1")})};
+    node.add("veth1", "veth", {addr("10.1.0.1")});
+    node.add("cni0", "bridge", {addr("10.2.0.1")});
+    node.add("dummy0", "dummy", {addr("fe80::1")});
+    const auto down = node.add("eth9", "", {addr("10.9.0.1")});
+    node.state.links[down].up = false;
+    auto devices = classify(node.state, std::vector<Address>{});
+    add_own(devices, node.state);
+    CHECK(roles(devices) == "lo=own eth0=uplink veth1=workload cni0=own");
 }

@@ -31,6 +31,19 @@ TEST_CASE("of a range that local ports cut in two the larger part is kept", "[kn
     CHECK(snat_ranges({25000, 26000})[0] == PortRange{1024, 24999});
 }
 
+TEST_CASE("processes of the host are served by their packets only where no socket is served", "[knobs]")
+{
+    const KernelFeatures features{};
+    auto options = [](SocketLb lb) {
+        DatapathOptions made{};
+        made.socket_lb = lb;
+        return made;
+    };
+    CHECK(knobs(options(SocketLb::off), features).value().host_packets == 1);
+    CHECK(knobs(options(SocketLb::host), features).value().host_packets == 0);
+    CHECK(knobs(options(SocketLb::all), features).value().host_packets == 0);
+}
+
 TEST_CASE("a range knows how many ports it has", "[knobs]")
 {
     CHECK(PortRange{}.size() == 0);
