@@ -122,6 +122,7 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
     clear<lb_frontend_key>(maps.lb_frontends);
     clear<lb_range_key>(maps.lb_ranges);
     clear<std::uint32_t>(maps.lb_devices);
+    clear<lb_addr>(maps.lb_own);
     forget_flows();
     clear<lb_affinity_key>(maps.lb_affinity);
     clear<lb_udp_gone_key>(maps.lb_udp_gone);
@@ -241,6 +242,11 @@ void Host::device(const Link& link, std::optional<lb_device> row)
         put(map, link.ifindex, *row);
     else
         check(bpf_map_delete_elem(bpf_map__fd(map), &link.ifindex), map);
+}
+
+void Host::own(const Address& address, unsigned ifindex)
+{
+    put(runner_.maps().maps.lb_own, address.raw(), std::uint32_t{ifindex});
 }
 
 void Host::primary(const std::optional<Address>& v4, const std::optional<Address>& v6)

@@ -60,6 +60,8 @@ public:
     /// Every socket this process makes from now on was connected so, as the socket programs would have noted.
     void sockets_are(std::uint8_t protocol, const SocketAddress& frontend, const SocketAddress& backend);
     void device(const Link& link, std::optional<lb_device> row);
+    /// An address of this node, as processes of it may have it.
+    void own(const Address& address, unsigned ifindex);
     void primary(const std::optional<Address>& v4, const std::optional<Address>& v6);
 
     /// Direct access to what no agent would write.

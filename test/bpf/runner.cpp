@@ -135,6 +135,7 @@ Runner::Runner(const Settings& settings) : skeleton_{tc_bpf::open()}
     config.snat_low[1] = settings.snat_second.first;
     config.snat_high[1] = settings.snat_second.second;
     config.fib_src = settings.fib_src;
+    config.host_packets = settings.host_packets;
     config.tcp_unreplied_sec = tcp_unreplied_sec;
     config.tcp_established_sec = tcp_established_sec;
     config.tcp_closing_sec = tcp_closing_sec;

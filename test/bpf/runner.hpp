@@ -23,6 +23,7 @@ struct Settings {
     std::uint32_t reject_per_sec = 1'000'000;
     std::uint32_t new_flow_per_sec = 1'000'000;
     bool fib_src = true;
+    bool host_packets = false; ///< --socket-lb off
 
     friend auto operator<=>(const Settings&, const Settings&) = default;
 };
