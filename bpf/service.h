@@ -9,8 +9,8 @@
 #include "maps.h"
 
 /* A range of the arena; NULL when it does not lie inside. `len` is a compile-time constant. Check and sum are in
- * assembler, so that both use one register: left to the compiler the offset may wait on the stack between them, and the
- * verifiers of Linux 5.10 to 5.15 forget there what was checked. */
+ * assembler, so that both use one register: left to the compiler the offset may wait on the stack between them, and older
+ * verifiers, that of Linux 6.1 among them, forget there what was checked. */
 static __always_inline const void *arena_at(__u64 offset, __u32 len)
 {
 	__u32 zero = 0;

@@ -63,14 +63,15 @@ class Agent:
         return self.place.get(HEALTH_PORT, "/readyz").get("status") == 200
 
     def wait_ready(self):
+        # The kernel verifies the programs first, which takes an emulated processor half a minute and a busy one longer.
         try:
-            system.wait_until(self.ready, 20, f"naru-agent of {self.place.name} is ready")
+            system.wait_until(self.ready, 60, f"naru-agent of {self.place.name} is ready")
         except TimeoutError as why:
             raise RuntimeError(f"{why}\n{self.log(20)}") from None
 
     def kill(self, how=signal.SIGKILL):
         self.process.send_signal(how)
-        return self.process.wait(10)
+        return self.process.wait(10 * system.PATIENCE)
 
     def restart(self):
         self.start(*self.flags)

@@ -53,7 +53,7 @@ class World:
                 continue
             if agent.process.poll() is None:
                 agent.process.terminate()
-                agent.process.wait(10)
+                agent.process.wait(10 * system.PATIENCE)
             agent.start(*wanted)
         for agent in self.lab.agents.values():
             agent.wait_ready()

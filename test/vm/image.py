@@ -26,7 +26,8 @@ def initramfs(kernel, command, folder):
 
 def script(kernel, command):
     lines = [f"export {name}={shlex.quote(os.environ[name])}" for name in sorted(os.environ) if name.startswith("NARU_")]
-    lines += [f"kernel_folder={shlex.quote(str(kernel.folder))}", f"cd {shlex.quote(os.getcwd())}", command, ""]
+    lines += [f"export NARU_KERNEL={kernel.series}", f"kernel_folder={shlex.quote(str(kernel.folder))}",
+              f"cd {shlex.quote(os.getcwd())}", command, ""]
     return "\n".join(lines).encode()
 
 

@@ -29,7 +29,7 @@ TIMED_OUT, NO_ANSWER = 124, 125
 
 @dataclass(frozen=True)
 class Shape:
-    cpus: int = 2
+    cpus: int = 1
     memory: str = "2G"
     accelerator: tuple = ()  # empty: what this machine can do
 
