@@ -33,7 +33,7 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return false;
-	if (skb->data + want > skb->data_end && bpf_skb_pull_data(skb, want))
+	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, want))
 		return false;
 	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3_offset(skb), skb->protocol, p))
 		return false;
