@@ -216,9 +216,12 @@ static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packe
 	int verdict = TC_ACT_UNSPEC;
 
 	/* It follows every way here with all it has learnt on it. Only the decision matters from now on: unknown to it,
-	 * ways that differ in nothing else are followed once, which halves the time that loading takes. */
-	why ^= nothing;
-	rw->way ^= nothing;
+	 * ways that differ in nothing else are followed once, which halves the time that loading takes. (Outgoing packets
+	 * have fewer of them, and what is said of them here helps elsewhere.) */
+	if (hook == LB_HOOK_TC_INGRESS) {
+		why ^= nothing;
+		rw->way ^= nothing;
+	}
 	switch (why) {
 	case LB_PASS:
 		break;
