@@ -109,8 +109,10 @@ def toggles(w):
                 if not affine:
                     w.reaches(who, address[family], 80, PODS)
                     continue
-                w.holds(lambda: "" if len(tally(who.fetch(address[family], 80, count=15))) == 1 else "it spreads",
-                        f"{who.name} -> {address[family]}")
+                def look():
+                    servers = tally(who.fetch(address[family], 80, count=15))
+                    return "" if len(servers) == 1 and set(servers) <= set(PODS) else f"{dict(servers)}"
+                w.holds(look, f"{who.name} -> {address[family]}")
                 only_server(who, address[family])
 
 
