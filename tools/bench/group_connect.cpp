@@ -110,11 +110,7 @@ private:
             return std::unexpected{datapath.error()};
         if (auto attached = datapath->attach_sockets(); !attached)
             return attached;
-        auto maps = datapath->maps();
-        if (!maps)
-            return std::unexpected{maps.error()};
-        std::vector<std::string> findings;
-        auto kernel = Kernel::open(std::move(*maps), LB_DEFAULT_SEED, findings);
+        auto kernel = kernel_of(*datapath);
         if (!kernel)
             return std::unexpected{kernel.error()};
         Shape shape{.services = context.effort.flow_services, .backends = backends};

@@ -38,11 +38,7 @@ std::map<std::uint32_t, Device> workloads(const Wire& wire)
 /// The agent's own way. The Service that is dialled is one of many.
 Result<> fill(const Datapath& datapath, const Wire& wire, unsigned services)
 {
-    auto maps = datapath.maps();
-    if (!maps)
-        return std::unexpected{maps.error()};
-    std::vector<std::string> findings;
-    auto kernel = Kernel::open(std::move(*maps), LB_DEFAULT_SEED, findings);
+    auto kernel = kernel_of(datapath);
     if (!kernel)
         return std::unexpected{kernel.error()};
     const Shape shape{.services = services, .backends = 1};

@@ -90,6 +90,15 @@ std::vector<SocketAddress> backends_of(Family family, const Shape& shape, std::u
     return all;
 }
 
+Result<Kernel> kernel_of(const Datapath& datapath)
+{
+    auto maps = datapath.maps();
+    if (!maps)
+        return std::unexpected{maps.error()};
+    std::vector<std::string> findings;
+    return Kernel::open(std::move(*maps), LB_DEFAULT_SEED, findings);
+}
+
 Result<> install(Kernel& kernel, Protocol protocol, Family family, std::uint32_t service,
                  const std::vector<SocketAddress>& backends)
 {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "datapath/datapath.hpp"
 #include "datapath/kernel.hpp"
 #include "flow.h"
 #include "model/store.hpp"
@@ -24,6 +25,9 @@ SocketAddress backend(Family family, std::uint32_t number);
 ServiceId service_id(Family family, Protocol protocol, std::uint32_t service);
 ServiceRow service_row(const std::vector<SocketAddress>& backends);
 std::vector<SocketAddress> backends_of(Family family, const Shape& shape, std::uint32_t service);
+
+/// The tables of programs as the agent opens them.
+Result<Kernel> kernel_of(const Datapath& datapath);
 
 /// The service and its ClusterIP frontend; backends must be sorted.
 Result<> install(Kernel& kernel, Protocol protocol, Family family, std::uint32_t service,

@@ -240,9 +240,10 @@ void Watch::conclude(const Result<Head>& outcome, const Reflector::Step& step)
     const auto trouble = judge(*outcome, status);
     if (trouble.failure == Reflector::Failure::unauthorized)
         client_.token_rejected();
-    if (outcome->status == 200 || trouble.failure == Reflector::Failure::unauthorized ||
-        trouble.failure ==
-            Reflector::Failure::forbidden) // of a foreign type, or of a server that knows us not
+    // Of a foreign type, or of a server that does not know us.
+    const bool refused = trouble.failure == Reflector::Failure::unauthorized ||
+                         trouble.failure == Reflector::Failure::forbidden;
+    if (outcome->status == 200 || refused)
         client_.try_another();
     if (outcome->status == 406 || outcome->status == 415)
         json_only_ = true;
