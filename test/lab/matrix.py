@@ -81,17 +81,17 @@ class Matrix:
             for proto in PROTOCOLS:
                 for who in pods if self.unserved else []:
                     told += self.unserved_pod(who, family, proto)
-                for who in ([] if self.unserved else pods) + (list(w.nodes.values()) if w.sockets else []):
+                for who in [*([] if self.unserved else pods), *w.nodes.values()]:
                     told += self.inside(who, family, proto)
                 for who in [] if self.unserved else pods:
                     told += self.hairpin(who, family, proto)
-                for who in pods + (list(w.nodes.values()) if w.sockets else []):
+                for who in [*pods, *w.nodes.values()]:
                     told += self.other_node(who, family, proto)
                 told += self.outside(family, proto)
         return told
 
     def inside(self, who, family, proto):
-        """A pod, or a process of a node by its sockets: seen as if it had dialled the pod itself."""
+        """A pod, or a process of a node: seen as if it had dialled the pod itself."""
         own = self.w.nodes[who.node or who.name].ip
         for backend in BACKENDS:
             sees = self.plain.of(who, backend, family)

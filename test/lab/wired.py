@@ -1,12 +1,13 @@
 """The cluster of plan.py, wired and firewalled as a Wiring says. Outsiders know the nodes, and no way to pods."""
 
 import os
+import subprocess
 
 from . import firewall, system
 from .lab import Lab
 from .plan import FIRST_POD_HOST
 from .system import ip, ip_batch, sysctl
-from .wiring import VLAN
+from .wiring import VLAN, WIREGUARD_PORT
 
 # Connection tracking believes no connection whose start it did not see.
 STRICT = {"ipv4/conf/all/rp_filter": 1, "ipv4/conf/default/rp_filter": 1, "netfilter/nf_conntrack_tcp_loose": 0}
@@ -27,11 +28,19 @@ def require_kinds(kinds):
         ip("netns", "del", netns)
 
 
+def wg(*words, told=""):
+    done = subprocess.run(["wg", *words], input=told, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"wg {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
 class WiredLab(Lab):
     def __init__(self, name, pods, wiring):
         super().__init__(name, pods)
         require_kinds(wiring.kinds)
         self.wiring = wiring
+        self.keys = {node: wg("genkey") for node in self.plans if wiring.tunnel == "wireguard"}
         for pod in self.pods.values():
             pod.ip = wiring.pod_ip(self.plans[pod.node], FIRST_POD_HOST + self._index(pod) - 1)
 
@@ -64,6 +73,8 @@ class WiredLab(Lab):
         for pod in pods:
             lines += wiring.host_end_lines(plan, pod, self._index(pod))
         ip_batch(node.netns, lines)
+        if self.keys:
+            self._meet_peers(node, plan)
         calls = int(wiring.bridge_nf)
         settings = STRICT | ({"bridge/bridge-nf-call-iptables": calls, "bridge/bridge-nf-call-ip6tables": calls}
                              if wiring.pods == "bridge" else {})
@@ -72,3 +83,14 @@ class WiredLab(Lab):
             ip_batch(pod.netns, wiring.pod_end_lines(plan, pod))
         sysctl(node.netns, settings)
         firewall.install(node.netns, wiring.tables, wiring.masquerade, plan.pod_cidr)
+
+    def _meet_peers(self, node, plan):
+        peers = []
+        for other in self.plans.values():
+            if other != plan:
+                peers += ["peer", wg("pubkey", told=self.keys[other.name]),
+                          "endpoint", f"{other.ip[4]}:{WIREGUARD_PORT}",
+                          "allowed-ips", ",".join(other.pod_cidr[family] for family in (4, 6))]
+        with system.inside(node.netns):
+            wg("set", "wg0", "listen-port", str(WIREGUARD_PORT), "private-key", "/dev/stdin", *peers,
+               told=self.keys[plan.name])

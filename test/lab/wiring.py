@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 from .plan import FABRIC_GATEWAY, HOST_PREFIX, POD_PREFIX, ROUTED_GATEWAY
 
-VXLAN_ROOM = 50  # bytes: Ethernet, IPv4, UDP and VXLAN headers
+TUNNEL_ROOM = {  # bytes
+    "vxlan": 50,      # Ethernet, IPv4, UDP and VXLAN headers
+    "wireguard": 80,  # IPv6, UDP and WireGuard headers: as wg-quick reckons
+}
+WIREGUARD_PORT = 51820
 VLAN = 100
 CALICO_MAC = "ee:ee:ee:ee:ee:ee"  # of every host end, and the gateway's address made of it
 CALICO_GATEWAY = {4: ROUTED_GATEWAY[4], 6: "fe80::ecee:eeff:feee:eeee"}
@@ -16,7 +20,7 @@ class Wiring:
     pods: str                    # bridge, ptp, routed, macvlan
     hairpin: bool = False        # of the bridge's ports
     bridge_nf: bool = False      # bridged frames pass iptables too
-    tunnel: str = ""             # vxlan: between nodes, with an address of its own
+    tunnel: str = ""             # vxlan, wireguard: between nodes, with an address of its own
     uplink: str = "eth0"         # eth0, eth0.100 (VLAN), bond0
     mtu: int = 1500              # of the network between the nodes
     masquerade: str = "plugin"   # plugin: what leaves the own pods; flannel: what leaves all pods; "": none
@@ -24,7 +28,7 @@ class Wiring:
 
     @property
     def pod_mtu(self):
-        return self.mtu - VXLAN_ROOM if self.tunnel else self.mtu
+        return self.mtu - TUNNEL_ROOM.get(self.tunnel, 0)
 
     @property
     def kinds(self):
@@ -62,6 +66,10 @@ class Wiring:
         if not self.tunnel:
             return [f"route add {other.pod_cidr[family]} via {other.ip[family]}" for family in (4, 6)]
         own, far = self.tunnel_ip(plan), self.tunnel_ip(other)
+        if self.tunnel == "wireguard":
+            return [f"link add wg0 mtu {self.pod_mtu} type wireguard", f"addr add {own[4]}/32 dev wg0",
+                    f"addr add {own[6]}/128 dev wg0 nodad", "link set wg0 up",
+                    *(f"route add {other.pod_cidr[family]} dev wg0" for family in (4, 6))]
         return [f"link add flannel.1 mtu {self.pod_mtu} address {tunnel_mac(plan)} type vxlan id 1 dstport 8472 "
                 f"local {plan.ip[4]} remote {other.ip[4]} nolearning",
                 f"addr add {own[4]}/32 dev flannel.1", f"addr add {own[6]}/128 dev flannel.1 nodad",

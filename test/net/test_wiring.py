@@ -32,6 +32,7 @@ WIRINGS = [
     Wiring("vxlan", "bridge", tunnel="vxlan", hairpin=True, bridge_nf=True, tables="iptables-nft",
            masquerade="flannel"),
     Wiring("vxlan-routed", "routed", tunnel="vxlan", tables="nft"),
+    Wiring("wireguard", "routed", tunnel="wireguard", tables="nft"),
     Wiring("macvlan", "macvlan"),
     Wiring("jumbo", "ptp", mtu=9000, tables="nft", masquerade="flannel"),
     Wiring("vlan", "bridge", uplink="eth0.100"),
