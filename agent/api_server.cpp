@@ -16,12 +16,12 @@ std::vector<Field> about(kube::Resource resource)
     return {{"resource", std::string{kube::name_of(resource)}}};
 }
 
-kube::Listener listener(ApiServer::Uses uses)
+kube::Listener listener(ApiServer::Uses uses, std::function<void(const std::string&)> alarm)
 {
     return {
         .change = std::move(uses.change),
         .listed = std::move(uses.listed),
-        .alarm = [](const std::string& text) { log(Level::warning, text); },
+        .alarm = std::move(alarm),
         .disconnected =
             [](kube::Resource resource, const std::string& why) {
                 log(Level::warning, "the API server cannot be followed, what is installed stays: " + why,
@@ -52,7 +52,9 @@ kube::SourceOptions options(const Config& config, const Tables& installed)
 } // namespace
 
 ApiServer::ApiServer(boost::asio::io_context& io, const Config& config, const Tables& installed, Uses uses)
-    : source_{io.get_executor(), *config.access, options(config, installed), listener(std::move(uses))},
+    : node_{config.node_name},
+      source_{io.get_executor(), *config.access, options(config, installed),
+              listener(std::move(uses), [this](const std::string& why) { doubt(why); })},
       events_{io.get_executor(), kube::Client{io.get_executor(), *config.access, user_agent},
               kube::EventLog{config.node_name},
               [](const std::string& why) { log(Level::warning, "an Event could not be written: " + why); }}
@@ -70,7 +72,7 @@ void ApiServer::tell(const SyncReport& report, const Sync& sync)
     const auto send = [&](const ObjectKey& key, std::string reason, std::string message, bool warning,
                           bool of_this_node) {
         if (const auto* service = sync.service(key))
-            events_.tell({.service = key,
+            events_.tell({.object = key,
                           .uid = std::string{service->uid},
                           .reason = std::move(reason),
                           .message = std::move(message),
@@ -83,6 +85,17 @@ void ApiServer::tell(const SyncReport& report, const Sync& sync)
         send(failure.service, failure.reason, failure.message, true, true);
     for (const auto& service : report.recovered)
         send(service, "Applied", "what had failed on this node is in force", false, true);
+}
+
+void ApiServer::doubt(const std::string& why)
+{
+    log(Level::warning, why);
+    events_.tell({.object = {{}, node_},
+                  .uid = node_, // as the kubelet names its Node in Events
+                  .reason = "ListDoubted",
+                  .message = why,
+                  .warning = true,
+                  .of_this_node = true});
 }
 
 void ApiServer::add_to(Health& health) const

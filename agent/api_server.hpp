@@ -40,6 +40,10 @@ public:
     void add_to(Metrics& metrics) const;
 
 private:
+    /// A person hears that a list is not believed, or is after all.
+    void doubt(const std::string& why);
+
+    std::string node_;
     kube::Source source_;
     kube::EventSender events_;
 };

@@ -13,7 +13,7 @@ namespace {
 
 Occurrence conflict()
 {
-    return {.service = {"shop", "web"},
+    return {.object = {"shop", "web"},
             .uid = "uid-web",
             .reason = "FrontendConflict",
             .message = "served for a/b"};
@@ -36,6 +36,18 @@ TEST_CASE("an Event names its Service, what happened, who says it and when")
     auto good = conflict();
     good.warning = false;
     CHECK(json::parse(event_body("web.1", good, {}, "n1")).at("type") == "Normal");
+}
+
+TEST_CASE("an Event about a Node is written where those of other components are")
+{
+    auto doubt = conflict();
+    doubt.object = {{}, "n1"};
+    CHECK(event_namespace(doubt) == "default");
+    CHECK(event_namespace(conflict()) == "shop");
+    const auto event = json::parse(event_body("n1.1", doubt, {}, "n1"));
+    CHECK(event.at("metadata").at("namespace") == "default");
+    CHECK(event.at("involvedObject") ==
+          json::parse(R"({"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "uid-web"})"));
 }
 
 TEST_CASE("a patch holds only what a repetition changes")

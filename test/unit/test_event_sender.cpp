@@ -105,7 +105,7 @@ struct World {
 
     void tell(const std::string& message)
     {
-        sender.tell({.service = {"shop", "web"}, .uid = "u", .reason = "NoRoom", .message = message});
+        sender.tell({.object = {"shop", "web"}, .uid = "u", .reason = "NoRoom", .message = message});
     }
 
     /// Runs the loop until `done`, five seconds at most.

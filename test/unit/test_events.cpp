@@ -17,7 +17,7 @@ constexpr EventLimits at_once{.spread = 0ms};
 
 Occurrence said(std::string message, std::string service = "web", bool of_this_node = false)
 {
-    return {.service = {"shop", std::move(service)},
+    return {.object = {"shop", std::move(service)},
             .uid = "u",
             .reason = "NoRoom",
             .message = std::move(message),
@@ -310,7 +310,7 @@ TEST_CASE("names that would not be safe in a path are not sent")
     auto hostile = said("a", "../../secrets");
     s.tell(hostile);
     hostile = said("a");
-    hostile.service.ns = "a/b";
+    hostile.object.ns = "a/b";
     s.tell(hostile);
     CHECK_FALSE(s.waits());
     CHECK(s.log.stats().dropped == 2);

@@ -77,28 +77,34 @@ std::uint64_t stable_hash(std::string_view text)
     return hash;
 }
 
+std::string_view event_namespace(const Occurrence& occurrence)
+{
+    return occurrence.object.ns.empty() ? "default" : std::string_view{occurrence.object.ns};
+}
+
 std::string event_name(const Occurrence& occurrence, std::string_view node)
 {
     const auto& who = occurrence.of_this_node ? node : std::string_view{};
     const auto identity =
         fmt::format("{}\n{}\n{}\n{}", who, occurrence.uid, occurrence.reason, occurrence.message);
-    return fmt::format("{}.{:016x}", occurrence.service.name, stable_hash(identity));
+    return fmt::format("{}.{:016x}", occurrence.object.name, stable_hash(identity));
 }
 
 std::string event_body(const std::string& name, const Occurrence& occurrence, const Sightings& seen,
                        const std::string& node)
 {
-    const auto& [ns, service] = occurrence.service;
+    const auto& [ns, object] = occurrence.object;
+    json::object involved{{"apiVersion", "v1"},
+                          {"kind", ns.empty() ? "Node" : "Service"},
+                          {"name", object},
+                          {"uid", occurrence.uid}};
+    if (!ns.empty())
+        involved.emplace("namespace", event_namespace(occurrence));
     return json::serialize(json::object{
         {"apiVersion", "v1"},
         {"kind", "Event"},
-        {"metadata", {{"name", name}, {"namespace", ns}}},
-        {"involvedObject",
-         {{"apiVersion", "v1"},
-          {"kind", "Service"},
-          {"namespace", ns},
-          {"name", service},
-          {"uid", occurrence.uid}}},
+        {"metadata", {{"name", name}, {"namespace", event_namespace(occurrence)}}},
+        {"involvedObject", std::move(involved)},
         {"reason", occurrence.reason},
         {"message", event_message(occurrence.message)},
         {"type", occurrence.warning ? "Warning" : "Normal"},

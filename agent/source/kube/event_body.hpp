@@ -9,10 +9,10 @@
 
 namespace naru::kube {
 
-/// What a person is to hear about a Service.
+/// What a person is to hear about a Service or a Node.
 struct Occurrence {
-    ObjectKey service;
-    std::string uid; ///< of the Service
+    ObjectKey object; ///< a Service; a Node has no namespace
+    std::string uid;  ///< of the object
     std::string reason;
     std::string message;
     bool warning = true;
@@ -25,6 +25,9 @@ struct Sightings {
     std::int64_t last_sec = 0;
     std::uint32_t count = 0;
 };
+
+/// Where its Event is written: beside the Service; what concerns a Node is in "default".
+std::string_view event_namespace(const Occurrence& occurrence);
 
 /// "web.6c1fa34b02d8e977": equal for equal occurrences. What all nodes say has one name in the cluster, so
 /// that one Event is made of it; what one node says has a name of that node.

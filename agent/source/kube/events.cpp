@@ -112,7 +112,7 @@ bool EventLog::allowed(const ObjectKey& service, Time now)
 
 void EventLog::tell(const Occurrence& occurrence, Now now)
 {
-    if (!is_dns_name(occurrence.service.ns) || !is_dns_name(occurrence.service.name)) {
+    if (!is_dns_name(event_namespace(occurrence)) || !is_dns_name(occurrence.object.name)) {
         stats_.dropped++;
         return;
     }
@@ -120,7 +120,7 @@ void EventLog::tell(const Occurrence& occurrence, Now now)
     auto& record = remember(name, occurrence, now);
     if (record.waits)
         return; // told with the one that waits
-    if (!allowed(occurrence.service, now.time)) {
+    if (!allowed(occurrence.object, now.time)) {
         stats_.dropped++;
         return;
     }
@@ -156,7 +156,7 @@ std::optional<Request> EventLog::take(Time now)
         item.patch = record.ours;
         item.tries++;
         taken_ = item;
-        const auto& ns = record.what.service.ns;
+        const auto ns = event_namespace(record.what);
         return item.patch ? patch(ns, item.name, event_patch(record.seen))
                           : create(ns, event_body(item.name, record.what, record.seen, node_));
     }

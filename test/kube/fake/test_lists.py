@@ -7,6 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
+import json
 import time
 
 from apiserver import faults, wire  # noqa: E402
@@ -211,6 +212,11 @@ def empty_for_a_moment(r):
     r.cluster.roll_back("services")
     again = relist(r)
     r.counted("naru_relist_guard_active")
+    r.counted("naru_events_total", outcome="created")
+    event = json.loads(r.server.asked("events")[0].body)
+    assert event["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n1"}, event
+    assert event["metadata"]["namespace"] == "default" and event["reason"] == "ListDoubted", event
+    assert f"lacks {MANY} of {MANY} Services" in event["message"], event
     stays(r, lambda: len(r.agent.names()) == MANY, 3, "Services are gone")
     mark.unchanged()
     assert r.agent.get("/livez").status == r.agent.get("/readyz").status == r.agent.get("/healthz").status == 200
