@@ -42,6 +42,8 @@ NodeView initial_view(const Config& config)
     view.node.name = config.node_name;
     view.node_ports = config.node_ports;
     view.external_ips = config.external_ips;
+    view.published_node_addresses = config.published_node_addresses;
+    view.close_other_family = config.close_other_family;
     view.proxy_name = config.proxy_name;
     if (config.access)
         for (const auto& server : config.access->servers)

@@ -91,6 +91,12 @@ public:
             true);
         add("--external-ips", "on|off|CIDRS", "which spec.externalIPs are served [on]",
             into(config_.external_ips, flags::external_ips), true);
+        add("--published-node-addresses", "on|off",
+            "serve addresses of this node that a load balancer or externalIPs name [on]",
+            into(config_.published_node_addresses, flags::on_off));
+        add("--source-ranges-other-family", "open|closed",
+            "a family of which loadBalancerSourceRanges hold no range [open]",
+            into(config_.close_other_family, flags::closed));
         add("--socket-lb", "all|host|off", "whose sockets are served at connect() [all]",
             into(datapath.socket_lb, flags::socket_lb));
         add("--nodeport-addresses", "LIST",

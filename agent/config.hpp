@@ -27,6 +27,8 @@ struct Config {
     DatapathOptions datapath;
     std::optional<std::set<std::string>> devices; ///< absent: auto
     ExternalIps external_ips;
+    bool published_node_addresses = true;
+    bool close_other_family = false; ///< what loadBalancerSourceRanges of one family do to the other
     NodePortAddresses node_ports;
     RelistLimits relist_guard;
     std::string proxy_name; ///< own service-proxy-name; empty: the default proxy

@@ -85,6 +85,8 @@ std::string to_json(const Config& config)
         {"cgroup-path", datapath.cgroup_path.string()},
         {"devices", config.devices ? joined({config.devices->begin(), config.devices->end()}) : "auto"},
         {"external-ips", text(config.external_ips)},
+        {"published-node-addresses", config.published_node_addresses ? "on" : "off"},
+        {"source-ranges-other-family", config.close_other_family ? "closed" : "open"},
         {"nodeport-addresses", text(config.node_ports)},
         {"socket-lb", text(datapath.socket_lb)},
         {"healthz-bind-address", text(config.healthz)},

@@ -111,6 +111,20 @@ Result<NodePortAddresses> node_port_addresses(std::string_view value)
     return out;
 }
 
+Result<bool> on_off(std::string_view value)
+{
+    if (value == "on" || value == "off")
+        return value == "on";
+    return error(fmt::format("\"{}\" is neither on nor off", value));
+}
+
+Result<bool> closed(std::string_view value)
+{
+    if (value == "open" || value == "closed")
+        return value == "closed";
+    return error(fmt::format("\"{}\" is neither open nor closed", value));
+}
+
 Result<SocketLb> socket_lb(std::string_view value)
 {
     if (value == "all")

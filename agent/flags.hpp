@@ -16,6 +16,8 @@ Result<std::string> node_name(std::string_view value); ///< lower case, white sp
 Result<std::optional<std::set<std::string>>> devices(std::string_view value);
 Result<ExternalIps> external_ips(std::string_view value);
 Result<NodePortAddresses> node_port_addresses(std::string_view value);
+Result<bool> on_off(std::string_view value);
+Result<bool> closed(std::string_view value); ///< closed or open
 Result<SocketLb> socket_lb(std::string_view value);
 Result<BindAddress> bind_address(std::string_view value); ///< empty: do not listen
 Result<std::vector<kube::Url>> api_servers(std::string_view value);

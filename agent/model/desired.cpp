@@ -193,11 +193,15 @@ private:
         std::set<Address> node_ports;
         if (service_.type == ServiceType::node_port || service_.type == ServiceType::load_balancer)
             node_ports = view_.node_port_addresses(family);
-        const auto filter = source_ranges_.filter(family, view_.node);
-        if (!source_ranges_.empty() && !filter.on && has_ingress(family))
-            tell("SourceRangesOtherFamily", std::string{"loadBalancerSourceRanges holds no "} +
-                                                (family == Family::v4 ? "IPv4" : "IPv6") +
-                                                " range: that family is not filtered");
+        auto filter = source_ranges_.filter(family, view_.node);
+        if (!source_ranges_.empty() && !filter.on) {
+            filter.on = view_.close_other_family;
+            if (has_ingress(family))
+                tell("SourceRangesOtherFamily",
+                     std::string{"loadBalancerSourceRanges holds no "} +
+                         (family == Family::v4 ? "IPv4" : "IPv6") + " range: " +
+                         (filter.on ? "nobody of that family is admitted" : "that family is not filtered"));
+        }
 
         for (const auto* port : ports_) {
             ServiceId cluster{service_.key, service_.uid, port->name, port->protocol, family, Scope::cluster};
@@ -255,6 +259,10 @@ private:
         if (kind != LB_KIND_CLUSTER_IP && inside_any(view_.node.pod_cidrs, address))
             return address.text() + " is not served by node " + view_.node.name +
                    ": it belongs to the pods of that node";
+        if (kind != LB_KIND_CLUSTER_IP && !view_.published_node_addresses &&
+            std::ranges::count(view_.node.addresses, address))
+            return address.text() + " is not served by node " + view_.node.name +
+                   ": it is an address of that node (--published-node-addresses off)";
         return std::nullopt;
     }
 

@@ -45,6 +45,11 @@ struct NodeView {
     std::set<Address> interface_addresses; ///< of all interfaces, loopback and link-local included
     NodePortAddresses node_ports;
     ExternalIps external_ips;
+    /// `--published-node-addresses`: addresses of the Node are served where a load balancer or externalIPs
+    /// name them.
+    bool published_node_addresses = true;
+    /// `--source-ranges-other-family closed`: loadBalancerSourceRanges of one family shut out the other.
+    bool close_other_family = false;
     std::set<SocketAddress>
         api_servers;        ///< as configured; the endpoints of default/kubernetes are known anyway
     std::string proxy_name; ///< own service-proxy-name; empty: only Services without the label

@@ -49,6 +49,8 @@ TEST_CASE("one flag is enough, the rest has its documented default")
     CHECK(got.datapath.socket_lb == SocketLb::all);
     CHECK_FALSE(got.devices);
     CHECK(got.external_ips == ExternalIps{});
+    CHECK(got.published_node_addresses);
+    CHECK_FALSE(got.close_other_family);
     CHECK(got.node_ports == NodePortAddresses{});
     CHECK((got.healthz.host == "0.0.0.0" && got.healthz.port == 10256));
     CHECK((got.metrics.host == "127.0.0.1" && got.metrics.port == 10249));
@@ -71,6 +73,10 @@ TEST_CASE("every flag takes its value as the next word")
                        "eth0,eth1",
                        "--external-ips",
                        "off",
+                       "--published-node-addresses",
+                       "off",
+                       "--source-ranges-other-family",
+                       "closed",
                        "--socket-lb",
                        "host",
                        "--nodeport-addresses",
@@ -88,6 +94,8 @@ TEST_CASE("every flag takes its value as the next word")
     CHECK(got.datapath.cgroup_path == "/sys/fs/cgroup/x");
     CHECK(got.devices == std::set<std::string>{"eth0", "eth1"});
     CHECK_FALSE(got.external_ips.on);
+    CHECK_FALSE(got.published_node_addresses);
+    CHECK(got.close_other_family);
     CHECK(got.datapath.socket_lb == SocketLb::host);
     CHECK((got.node_ports.all && !got.node_ports.primary));
     CHECK((got.healthz.host == "::" && got.healthz.port == 1));

@@ -14,7 +14,8 @@ TEST_CASE("the defaults read as the flags are written")
           R"({"manifests":"/etc/naru","kubernetes-api":"","service-proxy-name":"","relist-guard":"50%,10",)"
           R"("hostname-override":"n1",)"
           R"("bpf-path":"/sys/fs/bpf/naru","cgroup-path":"",)"
-          R"("devices":"auto","external-ips":"on","nodeport-addresses":"primary","socket-lb":"all",)"
+          R"("devices":"auto","external-ips":"on","published-node-addresses":"on",)"
+          R"("source-ranges-other-family":"open","nodeport-addresses":"primary","socket-lb":"all",)"
           R"("healthz-bind-address":"0.0.0.0:10256","metrics-bind-address":"127.0.0.1:10249",)"
           R"("logging-format":"text","v":2,"seed":1851880053,"arena-bytes":67108864})");
 }
@@ -39,6 +40,8 @@ TEST_CASE("lists and other choices read as they were given")
     config.external_ips.only = {*Cidr::parse("192.0.2.0/24"), *Cidr::parse("fd00::/8")};
     config.node_ports = {
         .primary = false, .localhost = true, .all = false, .cidrs = {*Cidr::parse("10.0.0.0/8")}};
+    config.published_node_addresses = false;
+    config.close_other_family = true;
     config.datapath.socket_lb = SocketLb::host;
     config.healthz = {"::", 1};
     const auto json = to_json(config);
@@ -46,6 +49,8 @@ TEST_CASE("lists and other choices read as they were given")
                          Catch::Contains(R"("devices":"eth0,eth1")") &&
                          Catch::Contains(R"("external-ips":"192.0.2.0/24,fd00::/8")") &&
                          Catch::Contains(R"("nodeport-addresses":"localhost,10.0.0.0/8")") &&
+                         Catch::Contains(R"("published-node-addresses":"off")") &&
+                         Catch::Contains(R"("source-ranges-other-family":"closed")") &&
                          Catch::Contains(R"("socket-lb":"host")") &&
                          Catch::Contains(R"("healthz-bind-address":"[::]:1")"));
 }

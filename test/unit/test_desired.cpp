@@ -287,6 +287,48 @@ TEST_CASE("an address of this node is served for the exact port and marked", "[d
     CHECK(row(desire(s, {}, node), "10.96.0.1:80/TCP").node_address);
 }
 
+TEST_CASE("addresses of the Node are refused on request, those of its interfaces are not", "[desired]")
+{
+    auto s = load_balancer();
+    s.ports[0].node_port = {};
+    s.ingress = {{.ip = addr("192.0.2.1")}, {.ip = addr("203.0.113.1")}};
+    s.external_ips = {addr("192.0.2.1")};
+    auto node = view();
+    node.interface_addresses.insert(addr("203.0.113.1")); // as whoever announces a VIP by ARP puts it there
+    CHECK(frontends(desire(s, {}, node)) == "10.96.0.1:80/TCP=C 192.0.2.1:80/TCP=L 203.0.113.1:80/TCP=L");
+    node.published_node_addresses = false;
+    auto d = desire(s, {}, node);
+    CHECK(frontends(d) == "10.96.0.1:80/TCP=C 203.0.113.1:80/TCP=L");
+    REQUIRE(reasons(d) == "FrontendRefused");
+    CHECK(
+        d.notices[0].message ==
+        "192.0.2.1 is not served by node n1: it is an address of that node (--published-node-addresses off)");
+    s.type = ServiceType::node_port;
+    s.external_ips.clear();
+    s.ports[0].node_port = {30080};
+    CHECK(frontends(desire(s, {}, node)) == "10.96.0.1:80/TCP=C 192.0.2.1:30080/TCP=N");
+}
+
+TEST_CASE("source ranges of one family shut out the other on request", "[desired]")
+{
+    auto s = load_balancer();
+    s.cluster_ips.push_back(addr("fd96::1"));
+    s.ingress = {{.ip = addr("203.0.113.1")}, {.ip = addr("2001:db8::1")}};
+    s.source_ranges = {"198.51.100.0/24"};
+    auto node = view();
+    CHECK_FALSE(row(desire(s, {}, node), "[2001:db8::1]:80/TCP").ranges);
+    node.close_other_family = true;
+    auto d = desire(s, {}, node);
+    CHECK(row(d, "[2001:db8::1]:80/TCP").ranges);
+    CHECK_FALSE(row(d, "[2001:db8::1]:80/TCP").admits_node);
+    CHECK(row(d, "203.0.113.1:80/TCP").ranges);
+    REQUIRE(reasons(d) == "SourceRangesOtherFamily");
+    CHECK(d.notices[0].message ==
+          "loadBalancerSourceRanges holds no IPv6 range: nobody of that family is admitted");
+    s.source_ranges.clear();
+    CHECK_FALSE(row(desire(s, {}, node), "[2001:db8::1]:80/TCP").ranges);
+}
+
 TEST_CASE("externalIPs can be narrowed and switched off", "[desired]")
 {
     auto s = service("web");

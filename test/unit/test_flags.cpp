@@ -61,6 +61,16 @@ TEST_CASE("external addresses are served, refused or restricted to networks")
     CHECK(refused(flags::external_ips(""), "neither on, off"));
 }
 
+TEST_CASE("a choice of two takes its two words and no other")
+{
+    CHECK(flags::on_off("on").value());
+    CHECK_FALSE(flags::on_off("off").value());
+    CHECK(refused(flags::on_off("true"), "\"true\" is neither on nor off"));
+    CHECK(flags::closed("closed").value());
+    CHECK_FALSE(flags::closed("open").value());
+    CHECK(refused(flags::closed("off"), "\"off\" is neither open nor closed"));
+}
+
 TEST_CASE("node-port addresses given replace the default")
 {
     CHECK(flags::node_port_addresses("primary").value() == NodePortAddresses{});
