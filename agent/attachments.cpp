@@ -106,6 +106,18 @@ void Attachments::attach()
 {
     for (const auto& failed : datapath_.set_devices(devices_, known_))
         device_errors_.push_back(failed.message());
+    report_without_xdp();
+}
+
+/// Nothing is missing, so this is said once and is not for /readyz.
+void Attachments::report_without_xdp()
+{
+    auto now = datapath_.without_xdp();
+    for (const auto& each : now)
+        if (std::ranges::find(without_xdp_, each) == without_xdp_.end())
+            log(each.asked_for ? Level::warning : Level::info, "no XDP on this uplink, tc serves it alone",
+                {{"device", each.device}, {"why", each.why}});
+    without_xdp_ = std::move(now);
 }
 
 void Attachments::report_devices()

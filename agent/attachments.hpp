@@ -55,6 +55,7 @@ public:
 
 private:
     void attach();
+    void report_without_xdp();
     void report_devices();
     void report_missing(std::vector<std::string> missing);
 
@@ -67,6 +68,7 @@ private:
     std::vector<std::string> device_errors_;
     std::vector<std::string> socket_errors_;
     std::vector<std::string> missing_;
+    std::vector<WithoutXdp> without_xdp_;
     std::string told_; ///< about devices
     bool started_ = false;
 };

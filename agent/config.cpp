@@ -99,6 +99,9 @@ public:
             into(config_.close_other_family, flags::closed));
         add("--socket-lb", "all|host|off", "whose sockets are served at connect() [all]",
             into(datapath.socket_lb, flags::socket_lb));
+        add("--xdp", "auto|native|generic|off",
+            "uplinks' fast path; auto: native where the driver can [auto]",
+            into(datapath.xdp, flags::xdp_mode));
         add("--nodeport-addresses", "LIST",
             "CIDRs, primary, localhost, all: where nodePorts answer [primary]",
             into(config_.node_ports, flags::node_port_addresses), true);

@@ -54,6 +54,21 @@ std::string text(SocketLb mode)
     return "all";
 }
 
+std::string text(XdpMode mode)
+{
+    switch (mode) {
+    case XdpMode::native:
+        return "native";
+    case XdpMode::generic:
+        return "generic";
+    case XdpMode::off:
+        return "off";
+    case XdpMode::automatic:
+        break;
+    }
+    return "auto";
+}
+
 std::string text(const BindAddress& at)
 {
     const bool v4 = at.host.find(':') == std::string::npos;
@@ -89,6 +104,7 @@ std::string to_json(const Config& config)
         {"source-ranges-other-family", config.close_other_family ? "closed" : "open"},
         {"nodeport-addresses", text(config.node_ports)},
         {"socket-lb", text(datapath.socket_lb)},
+        {"xdp", text(datapath.xdp)},
         {"healthz-bind-address", text(config.healthz)},
         {"metrics-bind-address", text(config.metrics)},
         {"logging-format", config.log_json ? "json" : "text"},

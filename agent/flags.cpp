@@ -136,6 +136,19 @@ Result<SocketLb> socket_lb(std::string_view value)
     return error(fmt::format("\"{}\" is none of all, host, off", value));
 }
 
+Result<XdpMode> xdp_mode(std::string_view value)
+{
+    if (value == "auto")
+        return XdpMode::automatic;
+    if (value == "native")
+        return XdpMode::native;
+    if (value == "generic")
+        return XdpMode::generic;
+    if (value == "off")
+        return XdpMode::off;
+    return error(fmt::format("\"{}\" is none of auto, native, generic, off", value));
+}
+
 Result<BindAddress> bind_address(std::string_view value)
 {
     if (value.empty())

@@ -19,6 +19,7 @@ Result<NodePortAddresses> node_port_addresses(std::string_view value);
 Result<bool> on_off(std::string_view value);
 Result<bool> closed(std::string_view value); ///< closed or open
 Result<SocketLb> socket_lb(std::string_view value);
+Result<XdpMode> xdp_mode(std::string_view value);
 Result<BindAddress> bind_address(std::string_view value); ///< empty: do not listen
 Result<std::vector<kube::Url>> api_servers(std::string_view value);
 Result<std::string> label_value(std::string_view value);   ///< as a label may have it, not empty

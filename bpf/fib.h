@@ -18,14 +18,12 @@
 #define LB_FIB_LOOKUP_SRC (1U << 4)
 #define LB_FIB_NO_SRC_ADDR 9
 
-#define LB_TCP_OFFSET 12       /* of the byte that holds the header's length */
-#define LB_GSO_BY_FRAGS 0xffff /* <linux/skbuff.h>: segments of sizes of their own */
-
 struct lb_route {
 	__u32 ifindex;
 	struct lb_addr source; /* zero: the route names none */
 	__u16 mtu;	       /* when the packet is too big; 0: not known */
-	__u8 dmac[ETH_ALEN];   /* valid when resolved */
+	__u8 dmac[ETH_ALEN];   /* valid when resolved, like smac */
+	__u8 smac[ETH_ALEN];
 	__u8 resolved;
 };
 
@@ -36,33 +34,24 @@ static __always_inline const struct lb_node *this_node(void)
 	return bpf_map_lookup_elem(&lb_node, &zero);
 }
 
-/* Length of what leaves the device: of one segment, when the packet will be cut into such. 0: not known. */
-static __always_inline __u16 wire_len(struct __sk_buff *skb, const struct lb_packet *p)
+/* The device of an address of this node; 0: it has no such address. */
+static __always_inline __u32 own_device(const struct lb_addr *addr)
 {
-	__u8 words = 0;
+	const __u32 *ifindex = bpf_map_lookup_elem(&lb_own, addr);
 
-	if (!skb->gso_size)
-		return p->ip_len;
-	if (skb->gso_size == LB_GSO_BY_FRAGS)
-		return 0;
-	if (p->tuple.proto != IPPROTO_TCP)
-		return p->l4 - p->l3 + sizeof(struct udphdr) + skb->gso_size;
-	if (bpf_skb_load_bytes(skb, p->l4 + LB_TCP_OFFSET, &words, sizeof(words)))
-		return 0;
-	return p->l4 - p->l3 + (words >> 4) * 4 + skb->gso_size;
+	return ifindex ? *ifindex : 0;
 }
 
 /* Route to `dst` as seen from `ifindex`. LB_PASS: found; the neighbour may still be unknown. LB_NO_SOURCE: there is
  * one, but no address for it, which only a lookup with LB_FIB_LOOKUP_SRC asks for. */
-static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const struct lb_packet *p, __u32 ifindex,
+static __always_inline enum lb_reason find_route(void *ctx, const struct lb_packet *p, __u32 ifindex,
 						 const struct lb_addr *src, const struct lb_addr *dst, __u32 flags,
 						 struct lb_route *route)
 {
 	struct bpf_fib_lookup fib = {.ifindex = ifindex, .l4_protocol = p->tuple.proto};
-	__u16 len = wire_len(skb, p);
 	long ret;
 
-	fib.tot_len = len;
+	fib.tot_len = p->route_len;
 	if (p->family == 4) {
 		fib.family = AF_INET;
 		fib.ipv4_src = src->w32[3];
@@ -73,9 +62,10 @@ static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const st
 		__builtin_memcpy(fib.ipv6_src, src, 16);
 		__builtin_memcpy(fib.ipv6_dst, dst, 16);
 	}
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), flags);
+	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), flags);
 	if (ret == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
-		route->mtu = fib.tot_len < len ? fib.tot_len : 0; /* mtu_result; kernels before 5.12 name none */
+		route->mtu =
+			fib.tot_len < p->route_len ? fib.tot_len : 0; /* mtu_result; kernels before 5.12 name none */
 		return LB_TOO_BIG;
 	}
 	if (ret == LB_FIB_NO_SRC_ADDR)
@@ -86,6 +76,7 @@ static __always_inline enum lb_reason find_route(struct __sk_buff *skb, const st
 	route->ifindex = fib.ifindex;
 	route->resolved = ret == BPF_FIB_LKUP_RET_SUCCESS;
 	__builtin_memcpy(route->dmac, fib.dmac, ETH_ALEN);
+	__builtin_memcpy(route->smac, fib.smac, ETH_ALEN);
 	if (flags & LB_FIB_LOOKUP_SRC) {
 		if (p->family == 4)
 			lb_addr_v4(&route->source, fib.ipv4_src);
@@ -101,7 +92,7 @@ static __always_inline bool is_link_local(const struct lb_addr *a)
 }
 
 /* The address of this node a backend shall see: what the route prefers, else the device's, else the primary. */
-static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const struct lb_packet *p,
+static __always_inline enum lb_reason node_source(void *ctx, const struct lb_packet *p, __u32 ifindex,
 						  const struct lb_addr *backend, struct lb_addr *source, __u16 *mtu)
 {
 	const struct lb_addr *from = &p->tuple.src;
@@ -115,15 +106,14 @@ static __always_inline enum lb_reason node_source(struct __sk_buff *skb, const s
 		*source = (struct lb_addr){};
 		from = source;
 	}
-	why = find_route(skb, p, skb->ifindex, from, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
+	why = find_route(ctx, p, ifindex, from, backend, cfg.fib_src ? LB_FIB_LOOKUP_SRC : 0, &route);
 	if (why == LB_NO_SOURCE)
-		why = find_route(skb, p, skb->ifindex, from, backend, 0, &route);
+		why = find_route(ctx, p, ifindex, from, backend, 0, &route);
 	*mtu = route.mtu;
 	if (why != LB_PASS)
 		return why;
 	*source = route.source;
-	if (cfg.fib_src && (p->family == 4 ? source->w32[3] != 0 : !lb_addr_is_zero(source)) &&
-	    !is_link_local(source))
+	if (cfg.fib_src && (p->family == 4 ? source->w32[3] != 0 : !lb_addr_is_zero(source)) && !is_link_local(source))
 		return LB_PASS;
 
 	device = bpf_map_lookup_elem(&lb_devices, &route.ifindex);

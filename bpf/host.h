@@ -19,14 +19,6 @@
 /* In skb->tc_index: on its way to lo. */
 #define LB_HOST_MARK 0x6e70
 
-/* The device of an address of this node; 0: it has no such address. */
-static __always_inline __u32 own_device(const struct lb_addr *addr)
-{
-	const __u32 *ifindex = bpf_map_lookup_elem(&lb_own, addr);
-
-	return ifindex ? *ifindex : 0;
-}
-
 /* `dst`: the packet's destination by now, an address of this node. */
 static __always_inline enum lb_reason to_host(struct __sk_buff *skb, const struct lb_packet *p,
 					      const struct lb_addr *dst, int *verdict)

@@ -65,6 +65,7 @@ static __always_inline bool later_packet(struct __sk_buff *skb, __u64 word, stru
 		__builtin_memcpy(&p->tuple.src, &ip.saddr, 16);
 		__builtin_memcpy(&p->tuple.dst, &ip.daddr, 16);
 	}
+	p->route_len = p->ip_len;
 	return true;
 }
 

@@ -71,6 +71,7 @@ struct lb_packet {
 	__u16 l4;	       /* offset of what follows it and its extension headers */
 	__u16 l4_end;	       /* offset behind the last header that was read */
 	__u16 ip_len;	       /* total length by the IP header; GSO: of the whole */
+	__u16 route_len;       /* what a next hop must take; 0: the device cuts it up first */
 	__u8 family;	       /* 4 or 6 */
 	__u8 ttl;
 	__u8 tos;

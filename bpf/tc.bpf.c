@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
+#include "arrival.h"
 #include "config.h"
 #include "decide.h"
 #include "device.h"
@@ -27,6 +28,27 @@
 /* IEEE 802.1Q: the rest of the tag is a priority, and number 0 is no VLAN. */
 #define LB_VLAN_ID 0x0fff
 
+#define LB_TCP_OFFSET 12
+/* <linux/skbuff.h>: segments of sizes of their own. */
+#define LB_GSO_BY_FRAGS 0xffff
+
+/* Length of what leaves the device: of one segment, when the packet will be cut into such. 0: not known. Apart, or the
+ * verifier would follow each kind of packet all the way. */
+static __noinline __u16 wire_len(struct __sk_buff *skb, const struct lb_packet *p)
+{
+	__u8 words = 0;
+
+	if (!skb->gso_size)
+		return p->ip_len;
+	if (skb->gso_size == LB_GSO_BY_FRAGS)
+		return 0;
+	if (p->tuple.proto != IPPROTO_TCP)
+		return p->l4 - p->l3 + sizeof(struct udphdr) + skb->gso_size;
+	if (bpf_skb_load_bytes(skb, p->l4 + LB_TCP_OFFSET, &words, sizeof(words)))
+		return 0;
+	return p->l4 - p->l3 + (words >> 4) * 4 + skb->gso_size;
+}
+
 static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet *p)
 {
 	__u32 want = skb->len < LB_PARSE_BYTES ? skb->len : LB_PARSE_BYTES;
@@ -37,6 +59,7 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 		return false;
 	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3_offset(skb), skb->protocol, p))
 		return false;
+	p->route_len = wire_len(skb, p);
 	/* A merged packet's length may not fit its field. */
 	if (!skb->gso_size && (p->l3 + p->ip_len > skb->len || p->l3 + p->ip_len < p->l4_end))
 		p->l4_kind = LB_L4_BROKEN;
@@ -69,24 +92,6 @@ static __always_inline __u32 master_of(struct __sk_buff *skb)
 	return device ? device->master : 0;
 }
 
-static __always_inline enum lb_reason start_flow(struct __sk_buff *skb, const struct lb_packet *p, enum lb_side side,
-						 const struct lb_pick *pick, __u64 now, __u32 dice,
-						 struct lb_rewrite *rw)
-{
-	struct lb_addr source = p->tuple.src;
-	__u8 flags = source_flags(p, side, pick);
-
-	if (cfg.host_packets && side == LB_SIDE_HOST && own_device(&pick->addr)) {
-		source = pick->addr; /* as the kernel would choose for a connection to it */
-	} else if (flags & LB_CT_SNAT) {
-		enum lb_reason why = node_source(skb, p, &pick->addr, &source, &rw->mtu);
-
-		if (why != LB_PASS)
-			return why;
-	}
-	return track(p, pick, &source, flags, now, dice, rw);
-}
-
 /* The row of the device a packet came in on; NULL when it concerns nobody here: sent to others than this node alone, it
  * would arrive several times past the stack; a frame of a VLAN belongs to the VLAN device above this one, which has
  * programs if it is an uplink. */
@@ -107,29 +112,13 @@ static __always_inline enum lb_reason ingress(struct __sk_buff *skb, const struc
 					      struct lb_rewrite *rw)
 {
 	const struct lb_device *device = came_in_by(skb);
-	__u32 dice = bpf_get_prandom_u32();
-	struct lb_pick pick = {};
 	enum lb_reason why;
 	enum lb_side side;
 
 	if (!device)
 		return LB_PASS;
 	side = side_of(device);
-	if (lb_addr_is_loopback(&p->tuple.dst))
-		return LB_LOOPBACK;
-	if (is_icmp_error(p) && !is_first_piece(p))
-		return LB_RELATED;
-	if (is_icmp_error(p)) /* in pieces it is too strange to be honest */
-		return frontend_address(&p->tuple.dst) ? LB_FRAGMENT : LB_PASS;
-	if (p->l4_kind == LB_L4_PORTS && in_snat_range(p->tuple.dport)) {
-		why = reply(p, true, now, rw);
-		if (why != LB_PASS)
-			return why;
-	}
-
-	why = forward(p, side, now, dice, &pick, rw);
-	if (why == LB_TRANSLATED)
-		why = start_flow(skb, p, side, &pick, now, dice, rw);
+	why = arrival(skb, p, skb->ifindex, side, now, rw);
 	if (why == LB_FORWARD_LOCAL && device->master)
 		stay_on_bridge(skb, p, device->master, rw);
 	if (why == LB_PASS && side == LB_SIDE_INSIDE)
@@ -155,7 +144,7 @@ static __always_inline enum lb_reason from_host(struct __sk_buff *skb, const str
 	}
 	why = forward(p, LB_SIDE_HOST, now, dice, &pick, rw);
 	if (why == LB_TRANSLATED)
-		why = start_flow(skb, p, LB_SIDE_HOST, &pick, now, dice, rw);
+		why = start_flow(skb, p, skb->ifindex, LB_SIDE_HOST, &pick, now, dice, rw);
 	if (why == LB_FORWARD_REMOTE && own_device(&rw->dst))
 		rw->way = LB_WAY_HOST;
 	return why;
@@ -216,8 +205,8 @@ static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packe
 	int verdict = TC_ACT_UNSPEC;
 
 	/* It follows every way here with all it has learnt on it. Only the decision matters from now on: unknown to it,
-	 * ways that differ in nothing else are followed once, which halves the time that loading takes. (Outgoing packets
-	 * have fewer of them, and what is said of them here helps elsewhere.) */
+	 * ways that differ in nothing else are followed once, which halves the time that loading takes. (Outgoing
+	 * packets have fewer of them, and what is said of them here helps elsewhere.) */
 	if (hook == LB_HOOK_TC_INGRESS) {
 		why ^= nothing;
 		rw->way ^= nothing;

@@ -7,7 +7,9 @@
 #include <charconv>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <linux/if_link.h>
 
 #include "clsact.hpp"
 #include "object_info.hpp"
@@ -26,7 +28,9 @@ const std::vector<std::string_view> egress_hooks{"tc_egress"};
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, bpf_attach_type>, 11> attach_types{{
+constexpr std::string_view xdp_hook = "xdp";
+
+constexpr std::array<std::pair<std::string_view, bpf_attach_type>, 12> attach_types{{
     {"sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
     {"getpeername4", BPF_CGROUP_INET4_GETPEERNAME},
     {"getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
@@ -38,6 +42,7 @@ constexpr std::array<std::pair<std::string_view, bpf_attach_type>, 11> attach_ty
     {"connect6", BPF_CGROUP_INET6_CONNECT},
     {"tc_ingress", tcx_ingress},
     {"tc_egress", tcx_egress},
+    {"xdp", BPF_XDP},
 }};
 
 std::optional<bpf_attach_type> attach_type(std::string_view hook)
@@ -50,7 +55,7 @@ std::optional<bpf_attach_type> attach_type(std::string_view hook)
 
 bool is_device_hook(std::string_view hook)
 {
-    return std::ranges::find(device_hooks, hook) != device_hooks.end();
+    return hook == xdp_hook || std::ranges::find(device_hooks, hook) != device_hooks.end();
 }
 
 bool is_ingress(const HookPin& pin) { return pin.hook == "tc_ingress"; }
@@ -58,7 +63,9 @@ bool is_ingress(const HookPin& pin) { return pin.hook == "tc_ingress"; }
 /// Where a link is attached: cgroup or device number; 0: its target is gone.
 std::uint64_t target_of(const bpf_link_info& info)
 {
-    return info.type == BPF_LINK_TYPE_CGROUP ? info.cgroup.cgroup_id : tcx_ifindex(info);
+    if (info.type == BPF_LINK_TYPE_CGROUP)
+        return info.cgroup.cgroup_id;
+    return info.type == BPF_LINK_TYPE_XDP ? info.xdp.ifindex : tcx_ifindex(info);
 }
 
 struct Pinned {
@@ -101,12 +108,9 @@ Result<bool> replace_in_link(const Pinned& pinned, int program)
     return true;
 }
 
-/// On a device ahead of others: a program that ends the chain must not hide packets from this one, while this
-/// one lets all packets that go on to the stack go on to the others too.
-Result<UniqueFd> create_link(bpf_attach_type type, int program, int target)
+Result<UniqueFd> create_link(bpf_attach_type type, int program, int target, std::uint32_t flags)
 {
-    bool on_device = type == tcx_ingress || type == tcx_egress;
-    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = on_device ? tcx_before : 0u);
+    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
     int link = bpf_link_create(program, target, type, &options);
     if (link < 0)
         return sys_error("attach", -link);
@@ -116,7 +120,7 @@ Result<UniqueFd> create_link(bpf_attach_type type, int program, int target)
 /// The link at `path` on `target` with `program`: replaced in place, or attached anew where there is none or
 /// it leads elsewhere. The new one is there before an old one elsewhere goes.
 Result<> put_link(const fs::path& path, bpf_attach_type type, int program, int target,
-                  std::uint64_t target_id)
+                  std::uint64_t target_id, std::uint32_t flags)
 {
     auto pinned = look(path);
     if (!pinned)
@@ -128,13 +132,21 @@ Result<> put_link(const fs::path& path, bpf_attach_type type, int program, int t
         if (*replaced)
             return {};
     }
-    auto link = create_link(type, program, target);
+    auto link = create_link(type, program, target, flags);
     if (!link)
         return std::unexpected{link.error()};
     if (pinned->kind != ObjectKind::other)
         if (auto gone = detach_pin(path); !gone)
             return gone;
     return pin(link->get(), path);
+}
+
+std::string_view xdp_mode(std::uint32_t ifindex)
+{
+    LIBBPF_OPTS(bpf_xdp_query_opts, query);
+    if (bpf_xdp_query(static_cast<int>(ifindex), 0, &query) != 0)
+        return "";
+    return query.attach_mode == XDP_ATTACHED_SKB ? "generic" : "native";
 }
 
 Result<> naming(Result<> result, std::string_view doing, const HookPin& pin)
@@ -170,7 +182,7 @@ Result<> Hooks::put_on_cgroup(std::string_view hook, int program, int cgroup) co
     if (::fstat(cgroup, &status) != 0)
         return naming(sys_error("look at the cgroup"), "attach", pin);
     // The number of a cgroup's folder is its id.
-    return naming(put_link(path(pin), *attach_type(hook), program, cgroup, status.st_ino), "attach", pin);
+    return naming(put_link(path(pin), *attach_type(hook), program, cgroup, status.st_ino, 0), "attach", pin);
 }
 
 Result<> Hooks::put_on_device(std::string_view hook, int program, std::uint32_t ifindex) const
@@ -181,7 +193,22 @@ Result<> Hooks::put_on_device(std::string_view hook, int program, std::uint32_t 
 
 Result<> Hooks::put_tcx(const HookPin& pin, int program) const
 {
-    return put_link(path(pin), *attach_type(pin.hook), program, static_cast<int>(pin.ifindex), pin.ifindex);
+    // Ahead of others: a program that ends the chain must not hide packets from this one, while this one lets
+    // all packets that go on to the stack go on to the others too.
+    return put_link(path(pin), *attach_type(pin.hook), program, static_cast<int>(pin.ifindex), pin.ifindex,
+                    tcx_before);
+}
+
+Result<> Hooks::put_xdp(int program, std::uint32_t ifindex, bool generic) const
+{
+    HookPin pin{.hook = std::string{xdp_hook}, .ifindex = ifindex};
+    auto mode = mode_of(pin);
+    if (!mode.empty() && mode != (generic ? "generic" : "native"))
+        if (auto gone = remove(pin); !gone)
+            return gone;
+    return naming(put_link(path(pin), BPF_XDP, program, static_cast<int>(ifindex), ifindex,
+                           generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE),
+                  "attach", pin);
 }
 
 Result<> Hooks::put_clsact(const HookPin& pin, int program) const
@@ -239,6 +266,8 @@ std::string_view Hooks::mode_of(const HookPin& pin) const
         return clsact::alive(path(pin), pin.ifindex, is_ingress(pin)) ? "clsact" : "";
     if (target_of(pinned->link) == 0)
         return "";
+    if (pin.hook == xdp_hook)
+        return xdp_mode(pin.ifindex);
     return pin.ifindex ? "tcx" : "cgroup";
 }
 

@@ -16,7 +16,7 @@ namespace naru {
 /// Socket hooks in the order in which they are attached: a socket is translated only when its name can be
 /// translated back.
 extern const std::vector<std::string_view> socket_hooks;
-extern const std::vector<std::string_view> device_hooks; ///< "tc_ingress", "tc_egress"
+extern const std::vector<std::string_view> device_hooks; ///< "tc_ingress", "tc_egress"; "xdp" is apart
 extern const std::vector<std::string_view> egress_hooks; ///< of them, where only what leaves matters
 
 enum class TcMode : std::uint8_t { tcx, clsact };
@@ -40,6 +40,10 @@ public:
     Result<> put_on_cgroup(std::string_view hook, int program, int cgroup) const;
     Result<> put_on_device(std::string_view hook, int program, std::uint32_t ifindex) const;
 
+    /// In the driver or, `generic`, behind it. An Error when the driver cannot, or another XDP program is
+    /// there.
+    Result<> put_xdp(int program, std::uint32_t ifindex, bool generic) const;
+
     /// Replaces the program of an existing pin wherever it is attached; a dead pin is removed.
     Result<> replace(const HookPin& pin, int program) const;
 
@@ -48,7 +52,7 @@ public:
 
     std::vector<HookPin> pinned() const;
 
-    /// "cgroup", "tcx" or "clsact", by what is pinned; empty: nothing alive.
+    /// "cgroup", "tcx", "clsact", "native" or "generic", by what is pinned; empty: nothing alive.
     std::string_view mode_of(const HookPin& pin) const;
 
 private:

@@ -23,7 +23,7 @@ constexpr std::array<Word, LB_REASON_COUNT> reasons{{
 #undef X
 }};
 
-constexpr std::array<std::string_view, LB_HOOK_COUNT> hooks{"sock", "tc_ingress", "tc_egress"};
+constexpr std::array<std::string_view, LB_HOOK_COUNT> hooks{"sock", "tc_ingress", "tc_egress", "xdp"};
 
 } // namespace
 

@@ -18,6 +18,7 @@
 #include "object_info.hpp"
 #include "pins.hpp"
 #include "probe.hpp"
+#include "xdp.hpp"
 
 namespace naru {
 
@@ -36,11 +37,14 @@ std::uint32_t with_role_of(std::uint32_t before, std::uint32_t now)
     return (before & ~static_cast<std::uint32_t>(LB_DEVICE_L3)) | (now & LB_DEVICE_L3);
 }
 
-bool is_wanted(const HookPin& pin, const std::map<std::uint32_t, Device>& devices)
+bool is_wanted(const HookPin& pin, XdpMode xdp, const std::map<std::uint32_t, Device>& devices)
 {
     const auto device = devices.find(pin.ifindex);
-    return device != devices.end() &&
-           std::ranges::find(hooks_of(device->second), pin.hook) != hooks_of(device->second).end();
+    if (device == devices.end())
+        return false;
+    if (pin.hook == "xdp")
+        return wants_xdp(xdp, device->second);
+    return std::ranges::find(hooks_of(device->second), pin.hook) != hooks_of(device->second).end();
 }
 
 } // namespace
@@ -52,13 +56,15 @@ struct Datapath::State {
     Programs programs;
     Hooks hooks;
     DeviceTables tables;
+    std::map<std::uint32_t, WithoutXdp> without_xdp{};
 
     int program(std::string_view hook) const { return programs.find(hook)->second.get(); }
     void replace_adopted() const;
     Result<> detach_sockets() const;
     bool put_device(std::uint32_t index, const Device& device, const NetworkState& network, DeviceSet set,
-                    std::vector<Error>& errors) const;
-    void forget_others(const std::map<std::uint32_t, Device>& devices, std::vector<Error>& errors) const;
+                    std::vector<Error>& errors);
+    void put_xdp(std::uint32_t index, const Device& device);
+    void forget_others(const std::map<std::uint32_t, Device>& devices, std::vector<Error>& errors);
 };
 
 Result<Datapath> Datapath::prepare(const DatapathOptions& options)
@@ -105,9 +111,8 @@ Result<Datapath> Datapath::prepare(const DatapathOptions& options)
 
 std::function<Result<Programs>()> Datapath::loader() const
 {
-    return [maps = state_->pins.maps(), socket_lb = state_->options.socket_lb, config = state_->config] {
-        return load_programs(maps, socket_lb, config);
-    };
+    return [maps = state_->pins.maps(), socket_lb = state_->options.socket_lb, xdp = state_->options.xdp,
+            config = state_->config] { return load_programs(maps, socket_lb, xdp, config); };
 }
 
 Result<> Datapath::take(Programs programs)
@@ -116,7 +121,7 @@ Result<> Datapath::take(Programs programs)
         return pinned;
     state_->programs = std::move(programs);
     state_->replace_adopted();
-    return {};
+    return state_->options.xdp == XdpMode::off ? unpin(state_->pins.progs() / "xdp") : Result<>{};
 }
 
 Result<Datapath> Datapath::open(const DatapathOptions& options)
@@ -184,6 +189,14 @@ std::vector<Error> Datapath::set_devices(const std::map<std::uint32_t, Device>& 
     return errors;
 }
 
+std::vector<WithoutXdp> Datapath::without_xdp() const
+{
+    std::vector<WithoutXdp> all;
+    for (const auto& [index, each] : state_->without_xdp)
+        all.push_back(each);
+    return all;
+}
+
 std::vector<Attachment> Datapath::attachments() const
 {
     std::vector<Attachment> found;
@@ -222,7 +235,7 @@ Result<> Datapath::State::detach_sockets() const
 
 /// True: the device has its row and its programs.
 bool Datapath::State::put_device(std::uint32_t index, const Device& device, const NetworkState& network,
-                                 DeviceSet set, std::vector<Error>& errors) const
+                                 DeviceSet set, std::vector<Error>& errors)
 {
     auto fail = [&](const Error& why) {
         // It vanished; netlink says so in a moment, and then it is forgotten.
@@ -243,14 +256,29 @@ bool Datapath::State::put_device(std::uint32_t index, const Device& device, cons
     for (auto hook : hooks_of(device))
         if (auto put = hooks.put_on_device(hook, program(hook), index); !put)
             return fail(put.error());
+    put_xdp(index, device);
     return true;
 }
 
-void Datapath::State::forget_others(const std::map<std::uint32_t, Device>& devices,
-                                    std::vector<Error>& errors) const
+/// No error: tc serves the device just the same.
+void Datapath::State::put_xdp(std::uint32_t index, const Device& device)
 {
+    without_xdp.erase(index);
+    if (!wants_xdp(options.xdp, device))
+        return;
+    auto put = hooks.put_xdp(program("xdp"), index, options.xdp == XdpMode::generic);
+    if (!put && put.error().code != std::errc::no_such_device)
+        without_xdp[index] = {.device = device.link.name,
+                              .why = put.error().message(),
+                              .asked_for = options.xdp != XdpMode::automatic};
+}
+
+void Datapath::State::forget_others(const std::map<std::uint32_t, Device>& devices,
+                                    std::vector<Error>& errors)
+{
+    std::erase_if(without_xdp, [&](const auto& each) { return !devices.contains(each.first); });
     for (const auto& pin : hooks.pinned())
-        if (pin.ifindex && !is_wanted(pin, devices))
+        if (pin.ifindex && !is_wanted(pin, options.xdp, devices))
             if (auto gone = hooks.remove(pin); !gone)
                 errors.push_back(gone.error());
     tables.keep_only(devices, errors);

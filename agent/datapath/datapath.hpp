@@ -26,7 +26,15 @@ enum class DeviceSet {
 struct Attachment {
     std::string hook;   ///< "connect4", "tc_ingress", ...
     std::string device; ///< empty for cgroup hooks
-    std::string mode;   ///< "cgroup", "tcx", "clsact"
+    std::string mode;   ///< "cgroup", "tcx", "clsact"; of "xdp": "native", "generic"
+};
+
+/// An uplink that XDP should serve and cannot: tc does.
+struct WithoutXdp {
+    std::string device, why;
+    bool asked_for = false; ///< by --xdp native or generic
+
+    friend bool operator==(const WithoutXdp&, const WithoutXdp&) = default;
 };
 
 class Datapath {
@@ -63,12 +71,15 @@ public:
     /// SocketLb::off they are removed.
     Result<> attach_sockets();
 
-    /// Makes the tc programs and lb_devices match `devices`: attaches to new ones, replaces in adopted links,
-    /// forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors of
-    /// single devices are collected; the others are served. A partial set adds devices and takes none
+    /// Makes the tc and XDP programs and lb_devices match `devices`: attaches to new ones, replaces in adopted
+    /// links, forgets vanished ones, detaches from those no longer selected. Repeats nothing that holds. Errors
+    /// of single devices are collected; the others are served. A partial set adds devices and takes none
     /// for another thing than an earlier run did.
     std::vector<Error> set_devices(const std::map<std::uint32_t, Device>& devices,
                                    DeviceSet set = DeviceSet::whole);
+
+    /// By what the last set_devices() met.
+    std::vector<WithoutXdp> without_xdp() const;
 
     std::vector<Attachment> attachments() const;
 

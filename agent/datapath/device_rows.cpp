@@ -41,6 +41,7 @@ lb_device device_row(const Device& device, const NetworkState& network)
     row.master = bridge ? bridge->index : 0;
     row.addr4 = address(Family::v4);
     row.addr6 = address(Family::v6);
+    std::ranges::copy(device.link.mac, row.mac);
     return row;
 }
 

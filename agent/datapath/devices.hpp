@@ -1,6 +1,7 @@
 // Network devices by netlink: which are uplinks, which lead to workloads, which addresses this node has.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,8 +23,10 @@ struct Link {
     bool up = false;
     bool loopback = false;
     bool ethernet = true;
-    bool headerless = false;        ///< packets begin with the IP header
-    std::vector<Address> addresses; ///< as the kernel orders them, deprecated ones last
+    bool headerless = false;           ///< packets begin with the IP header
+    std::array<std::uint8_t, 6> mac{}; ///< of an Ethernet device
+    bool carries_vlans = false;        ///< a VLAN device stands on it
+    std::vector<Address> addresses;    ///< as the kernel orders them, deprecated ones last
 
     friend bool operator==(const Link&, const Link&) = default;
 };

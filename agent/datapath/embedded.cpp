@@ -7,6 +7,7 @@
 #include "pins.hpp"
 #include "sock.skel.h"
 #include "tc.skel.h"
+#include "xdp.skel.h"
 
 namespace naru {
 
@@ -27,6 +28,16 @@ Result<OpenObject> open_skeleton(const lb_config& config)
     if (int failed = bpf_map__set_value_size(skeleton->maps.lb_arena, config.arena_bytes))
         return sys_error("set the size of lb_arena", -failed);
     return OpenObject{skeleton, skeleton->obj};
+}
+
+/// A kernel that knows frames of one buffer only refuses the flag.
+Result<OpenObject> open_xdp(const lb_config& config)
+{
+    auto opened = open_skeleton<xdp_bpf>(config);
+    if (opened && !config.xdp_frags)
+        if (auto* program = bpf_object__find_program_by_name(opened->object, "xdp"))
+            bpf_program__set_flags(program, bpf_program__flags(program) & ~BPF_F_XDP_HAS_FRAGS);
+    return opened;
 }
 
 Result<> check_shape(const fs::path& path, int fd, const bpf_map* map)
@@ -55,11 +66,13 @@ Result<> check_shape(const fs::path& path, int fd, const bpf_map* map)
 
 } // namespace
 
-std::vector<Embedded> embedded_objects(SocketLb socket_lb)
+std::vector<Embedded> embedded_objects(SocketLb socket_lb, XdpMode xdp)
 {
     std::vector<Embedded> objects{{.name = "tc", .heavy = true, .open = open_skeleton<tc_bpf>}};
     if (socket_lb != SocketLb::off)
         objects.push_back({.name = "socket", .heavy = false, .open = open_skeleton<sock_bpf>});
+    if (xdp != XdpMode::off)
+        objects.push_back({.name = "xdp", .heavy = true, .open = open_xdp});
     return objects;
 }
 

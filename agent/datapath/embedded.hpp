@@ -29,8 +29,8 @@ struct Embedded {
     Result<OpenObject> (*open)(const lb_config& config);
 };
 
-/// Those that `socket_lb` calls for.
-std::vector<Embedded> embedded_objects(SocketLb socket_lb);
+/// Those that the options call for.
+std::vector<Embedded> embedded_objects(SocketLb socket_lb, XdpMode xdp);
 
 /// Has `object` use the maps pinned in `folder` instead of new ones. Their names; a pinned map of another
 /// shape is refused.

@@ -83,6 +83,7 @@ Result<lb_config> knobs(const DatapathOptions& options, const KernelFeatures& fe
     config.host_packets = options.socket_lb == SocketLb::off;
     config.can_set_retval = features.set_retval;
     config.fib_src = features.fib_source;
+    config.xdp_frags = features.xdp_frags;
     config.tcp_unreplied_sec = 20;
     config.tcp_established_sec = 8000;
     config.tcp_closing_sec = 10;

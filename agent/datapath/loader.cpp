@@ -96,10 +96,10 @@ struct Batch {
     std::vector<std::string> names;
 };
 
-Result<std::vector<Batch>> batches_of(SocketLb socket_lb, const lb_config& config)
+Result<std::vector<Batch>> batches_of(SocketLb socket_lb, XdpMode xdp, const lb_config& config)
 {
     std::vector<Batch> batches;
-    for (const auto& embedded : embedded_objects(socket_lb)) {
+    for (const auto& embedded : embedded_objects(socket_lb, xdp)) {
         auto opened = embedded.open(config);
         if (!opened)
             return std::unexpected{opened.error()};
@@ -139,15 +139,15 @@ Result<Programs> load_batch(const Batch& batch, const fs::path& maps, const lb_c
 Result<> make_maps(const Pins& pins, const DatapathOptions& options, const lb_config& config)
 {
     libbpf_set_print(log_libbpf);
-    for (const auto& embedded : embedded_objects(options.socket_lb))
+    for (const auto& embedded : embedded_objects(options.socket_lb, options.xdp))
         if (auto made = make_maps_of(embedded, pins.maps(), config); !made)
             return made;
     return mark_layout(pins, config.arena_bytes);
 }
 
-Result<Programs> load_programs(const fs::path& maps, SocketLb socket_lb, const lb_config& config)
+Result<Programs> load_programs(const fs::path& maps, SocketLb socket_lb, XdpMode xdp, const lb_config& config)
 {
-    const auto batches = batches_of(socket_lb, config);
+    const auto batches = batches_of(socket_lb, xdp, config);
     if (!batches)
         return std::unexpected{batches.error()};
     std::vector<std::future<Result<Programs>>> loading;

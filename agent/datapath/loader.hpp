@@ -16,7 +16,7 @@ Result<> make_maps(const Pins& pins, const DatapathOptions& options, const lb_co
 
 /// Has the kernel verify the programs, several at a time, each on the maps pinned in `maps`. Pins and
 /// attaches nothing.
-Result<Programs> load_programs(const std::filesystem::path& maps, SocketLb socket_lb,
+Result<Programs> load_programs(const std::filesystem::path& maps, SocketLb socket_lb, XdpMode xdp,
                                const lb_config& config);
 
 /// Pins programs in place of earlier ones.

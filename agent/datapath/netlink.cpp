@@ -120,7 +120,7 @@ bool is_headerless(unsigned short type)
     }
 }
 
-void read_link(const nlmsghdr& message, NetworkState& state)
+void read_link(const nlmsghdr& message, NetworkState& state, std::set<std::uint32_t>& carriers)
 {
     const auto* info = header_of<ifinfomsg>(message);
     if (!info || message.nlmsg_type != RTM_NEWLINK || info->ifi_index <= 0)
@@ -135,6 +135,10 @@ void read_link(const nlmsghdr& message, NetworkState& state)
     link.loopback = info->ifi_flags & IFF_LOOPBACK;
     link.ethernet = info->ifi_type == ARPHRD_ETHER;
     link.headerless = is_headerless(info->ifi_type);
+    if (const auto mac = attributes.bytes(IFLA_ADDRESS); mac.size() == link.mac.size())
+        std::memcpy(link.mac.data(), mac.data(), link.mac.size());
+    if (link.kind == "vlan")
+        carriers.insert(attributes.number(IFLA_LINK).value_or(0));
     state.links[link.index] = std::move(link);
 }
 
@@ -247,9 +251,10 @@ Result<bool> dump_once(int fd, unsigned short type, unsigned char family,
 Result<bool> read_once(int fd, NetworkState& state)
 {
     std::map<std::uint32_t, std::vector<Address>> deprecated;
+    std::set<std::uint32_t> carriers; ///< of VLANs
     bool complete = true;
     const auto take = [&](const nlmsghdr& message) {
-        read_link(message, state);
+        read_link(message, state, carriers);
         read_address(message, state, deprecated);
         read_route(message, state);
     };
@@ -263,6 +268,9 @@ Result<bool> read_once(int fd, NetworkState& state)
             return std::unexpected{done.error()};
         complete = complete && *done;
     }
+    for (const auto index : carriers)
+        if (const auto link = state.links.find(index); link != state.links.end())
+            link->second.carries_vlans = true;
     for (auto& [index, list] : deprecated)
         std::ranges::copy(list, std::back_inserter(state.links[index].addresses));
     return complete;

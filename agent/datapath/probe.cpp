@@ -102,6 +102,18 @@ std::uint32_t largest_value(std::uint32_t wanted)
     return size;
 }
 
+bool has_xdp_frags()
+{
+    const std::array<bpf_insn, 2> code{{
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
+        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+    }};
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = BPF_F_XDP_HAS_FRAGS);
+    const UniqueFd program{bpf_prog_load(BPF_PROG_TYPE_XDP, "naru_probe_xdp", "Dual BSD/GPL", code.data(),
+                                         code.size(), &options)};
+    return static_cast<bool>(program);
+}
+
 std::vector<std::string> advice()
 {
     std::vector<std::string> lines;
@@ -160,6 +172,7 @@ Result<KernelFeatures> probe_kernel(SocketLb socket_lb)
                           .fib_source = fib_names_source(),
                           .tcx = has_tcx(),
                           .largest_value = largest_value(LB_ARENA_BYTES),
+                          .xdp_frags = has_xdp_frags(),
                           .advice = advice()};
 }
 

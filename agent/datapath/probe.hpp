@@ -17,6 +17,7 @@ struct KernelFeatures {
     bool fib_source = false;                      ///< a route lookup names the preferred source (Linux 6.7)
     bool tcx = false;                             ///< Linux 6.6
     std::uint32_t largest_value = LB_ARENA_BYTES; ///< of a map that is one value; 4 MiB before Linux 6.0
+    bool xdp_frags = false;                       ///< XDP takes frames of several buffers (Linux 5.18)
     std::vector<std::string> advice; ///< works, but slower or less safe than it could; for the log
 };
 

@@ -21,7 +21,7 @@ static_assert(fixed<lb_block, 32>);
 static_assert(fixed<lb_backend, 32>);
 static_assert(fixed<lb_service_name, 240>);
 static_assert(fixed<lb_node, 48>);
-static_assert(fixed<lb_device, 40>);
+static_assert(fixed<lb_device, 48>);
 static_assert(fixed<lb_tuple, 40>);
 static_assert(fixed<lb_ct, 56>);
 static_assert(fixed<lb_affinity_key, 40>);

@@ -170,6 +170,8 @@ struct lb_device {
 	__u32 master;	       /* ifindex of its bridge, 0: none */
 	struct lb_addr addr4;  /* its preferred global addresses; zero: none */
 	struct lb_addr addr6;
+	__u8 mac[6];
+	__u8 pad[2];
 };
 
 /* Five words that name a flow as it is on the wire. */
@@ -339,7 +341,8 @@ enum lb_hook {
 	LB_HOOK_SOCK = 0,
 	LB_HOOK_TC_INGRESS = 1,
 	LB_HOOK_TC_EGRESS = 2,
-	LB_HOOK_COUNT = 3,
+	LB_HOOK_XDP = 3,
+	LB_HOOK_COUNT = 4,
 };
 #define LB_METRIC_STRIDE 64 /* lb_metrics index = hook * stride + reason */
 
@@ -368,6 +371,8 @@ struct lb_config {
 	__u8 can_set_retval; /* bpf_set_retval works for sock_addr programs */
 	__u8 fib_src;	     /* bpf_fib_lookup names the preferred source */
 	__u8 host_packets;   /* --socket-lb off: processes of the host are served at egress */
+	__u8 xdp_frags;	     /* frames may come in several buffers */
+	__u8 pad[7];
 	__u32 tcp_unreplied_sec;
 	__u32 tcp_established_sec;
 	__u32 tcp_closing_sec;

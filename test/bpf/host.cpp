@@ -133,7 +133,9 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
     fill_buckets(maps.lb_buckets, {});
 
     const auto& net = network();
-    device(net.uplink, device_row(LB_DEVICE_UPLINK, 0, "192.0.2.1", "2001:db8:1::1"));
+    auto uplink = device_row(LB_DEVICE_UPLINK, 0, "192.0.2.1", "2001:db8:1::1");
+    std::ranges::copy(net.uplink.mac, uplink.mac);
+    device(net.uplink, uplink);
     device(net.pod, device_row(LB_DEVICE_WORKLOAD));
     device(net.port, device_row(LB_DEVICE_WORKLOAD, net.bridge.ifindex));
     primary(Address::parse("192.0.2.1"), Address::parse("2001:db8:1::1"));

@@ -44,6 +44,9 @@ public:
     Outcome egress(const Packet& packet, const Link& link) { return egress(build(packet), link); }
     Outcome egress(const Bytes& frame, const Link& link);
 
+    XdpOutcome xdp(const Bytes& frame, const Link& link) { return runner_.xdp(frame, link.ifindex); }
+    XdpOutcome xdp(const Packet& packet, const Link& link) { return xdp(build(packet), link); }
+
     /// Publishes a service; its number. With a number: replaces it, survivors keep position and generation.
     /// `sibling`: the other backend set of the same Service port.
     std::uint32_t publish(const Spec& spec, std::uint32_t number = 0, std::uint32_t sibling = 0);

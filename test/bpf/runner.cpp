@@ -18,6 +18,7 @@
 
 #include "checksum.hpp"
 #include "tc.skel.h"
+#include "xdp.skel.h"
 
 namespace naru::test {
 
@@ -136,6 +137,7 @@ Runner::Runner(const Settings& settings) : skeleton_{tc_bpf::open()}
     config.snat_high[1] = settings.snat_second.second;
     config.fib_src = settings.fib_src;
     config.host_packets = settings.host_packets;
+    config.xdp_frags = true;
     config.tcp_unreplied_sec = tcp_unreplied_sec;
     config.tcp_established_sec = tcp_established_sec;
     config.tcp_closing_sec = tcp_closing_sec;
@@ -155,16 +157,36 @@ Runner::Runner(const Settings& settings) : skeleton_{tc_bpf::open()}
     if (arena == MAP_FAILED)
         fail("map the arena");
     arena_ = static_cast<std::byte*>(arena);
+    load_xdp(config);
+}
+
+/// On the maps of the tc programs.
+void Runner::load_xdp(const lb_config& config)
+{
+    xdp_ = xdp_bpf::open();
+    if (!xdp_)
+        fail("open the xdp skeleton");
+    std::memcpy(const_cast<lb_config*>(&xdp_->rodata->cfg), &config, sizeof config);
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, xdp_->obj)
+    {
+        const auto* shared = bpf_object__find_map_by_name(skeleton_->obj, bpf_map__name(map));
+        if (!bpf_map__is_internal(map) && shared && bpf_map__reuse_fd(map, bpf_map__fd(shared)))
+            fail(std::string{"share the map "} + bpf_map__name(map));
+    }
+    if (xdp_bpf::load(xdp_))
+        fail("load the xdp program");
 }
 
 Runner::~Runner()
 {
     if (arena_)
         ::munmap(arena_, arena_bytes);
+    xdp_bpf::destroy(xdp_);
     tc_bpf::destroy(skeleton_);
 }
 
-lb_reason Runner::counted(lb_hook hook)
+std::optional<lb_reason> Runner::counted(lb_hook hook)
 {
     std::vector<lb_counter> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     int found = -1;
@@ -184,9 +206,7 @@ lb_reason Runner::counted(lb_hook hook)
         seen_[index] = total;
         found = static_cast<int>(index % LB_METRIC_STRIDE);
     }
-    if (found < 0)
-        throw std::runtime_error{"a packet left without being counted"};
-    return static_cast<lb_reason>(found);
+    return found < 0 ? std::nullopt : std::optional{static_cast<lb_reason>(found)};
 }
 
 Outcome Runner::run(lb_hook hook, const Bytes& frame, unsigned ifindex, unsigned gso_size)
@@ -204,8 +224,34 @@ Outcome Runner::run(lb_hook hook, const Bytes& frame, unsigned ifindex, unsigned
         fail("BPF_PROG_TEST_RUN with " + std::to_string(frame.size()) + " bytes");
     outcome.frame.resize(opts.data_size_out);
     outcome.verdict = static_cast<Verdict>(static_cast<int>(opts.retval));
-    outcome.reason = counted(hook);
+    const auto reason = counted(hook);
+    if (!reason)
+        throw std::runtime_error{"a packet left without being counted"};
+    outcome.reason = *reason;
     reasons_reached.insert(outcome.reason);
+    return outcome;
+}
+
+XdpOutcome Runner::xdp(const Bytes& frame, unsigned ifindex)
+{
+    XdpOutcome outcome{.frame = Bytes(frame.size() + 256)};
+    xdp_md context{};
+    context.data_end = static_cast<__u32>(frame.size());
+    context.ingress_ifindex = ifindex;
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data(), .data_out = outcome.frame.data(),
+                .data_size_in = static_cast<__u32>(frame.size()),
+                .data_size_out = static_cast<__u32>(outcome.frame.size()), .ctx_in = &context,
+                .ctx_size_in = sizeof context, .repeat = 1);
+    if (bpf_prog_test_run_opts(bpf_program__fd(xdp_->progs.xdp), &opts))
+        fail("BPF_PROG_TEST_RUN of xdp with " + std::to_string(frame.size()) + " bytes");
+    outcome.frame.resize(opts.data_size_out);
+    outcome.sent = opts.retval == XDP_TX;
+    if (!outcome.sent && opts.retval != XDP_PASS)
+        throw std::runtime_error{"XDP gave the verdict " + std::to_string(opts.retval)};
+    const auto reason = counted(LB_HOOK_XDP);
+    if (reason.has_value() != outcome.sent)
+        throw std::runtime_error{"XDP counts exactly what it sends"};
+    outcome.reason = reason.value_or(LB_PASS);
     return outcome;
 }
 

@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "packet.hpp"
 
 struct tc_bpf;
+struct xdp_bpf;
 
 namespace naru::test {
 
@@ -49,6 +51,13 @@ struct Outcome {
     Packet packet() const;
 };
 
+/// XDP counts what it sends and nothing else.
+struct XdpOutcome {
+    bool sent = false; ///< out of the device it came in on; false: it goes on to the stack
+    lb_reason reason = LB_PASS;
+    Bytes frame;
+};
+
 std::string_view name(lb_reason reason);
 std::ostream& operator<<(std::ostream& out, Verdict verdict);
 
@@ -63,6 +72,9 @@ public:
     /// refuses the run, or when not exactly one counter moved by one.
     Outcome run(lb_hook hook, const Bytes& frame, unsigned ifindex, unsigned gso_size = 0);
 
+    /// Runs one frame as if the device had received it. `frame` is what is sent or goes on.
+    XdpOutcome xdp(const Bytes& frame, unsigned ifindex);
+
     tc_bpf& maps() { return *skeleton_; }
     std::byte* arena() { return arena_; }
 
@@ -71,9 +83,11 @@ public:
 
 private:
     explicit Runner(const Settings& settings);
-    lb_reason counted(lb_hook hook);
+    std::optional<lb_reason> counted(lb_hook hook);
+    void load_xdp(const lb_config& config);
 
     tc_bpf* skeleton_ = nullptr;
+    xdp_bpf* xdp_ = nullptr;
     std::byte* arena_ = nullptr;
     std::array<std::uint64_t, LB_HOOK_COUNT * LB_METRIC_STRIDE> seen_{};
 };

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sys/stat.h>
@@ -101,6 +102,7 @@ struct Place {
         Device device;
         device.link.index = ::if_nametoindex(name.c_str());
         device.link.name = name;
+        device.link.kind = "veth";
         device.link.addresses = {*Address::parse("192.0.2.1")};
         device.role = DeviceRole::uplink;
         return device;
@@ -123,6 +125,12 @@ struct Place {
     static Ids on_device(const std::string& hook, std::uint32_t index)
     {
         return programs_on(static_cast<int>(index), hook == "tc_ingress" ? tcx_ingress : tcx_egress);
+    }
+    static Ids xdp_on_device(std::uint32_t index)
+    {
+        std::uint32_t id = 0;
+        REQUIRE(bpf_xdp_query_id(static_cast<int>(index), 0, &id) == 0);
+        return id ? Ids{id} : Ids{};
     }
     std::uint32_t pinned_program(const std::string& name) const
     {
@@ -500,7 +508,66 @@ TEST_CASE("the flag --socket-lb off takes the socket programs away", "[attach]")
     for (const auto& [hook, type] : cgroup_types)
         CHECK(place.on_cgroup(hook).empty());
     CHECK(datapath.attachments().empty());
-    CHECK(pin_names(place.pins / "v1" / "progs").size() == 2);
+    CHECK(pin_names(place.pins / "v1" / "progs").size() == 3);
+}
+
+TEST_CASE("where the driver has no XDP the device is named with the reason, and tc serves it", "[attach]")
+{
+    Place place;
+    REQUIRE(Place::run("ip link add ntbr type bridge && ip link set ntbr up") == 0);
+    place.devices.insert("ntbr");
+    Device device;
+    device.link.index = ::if_nametoindex("ntbr");
+    device.link.name = "ntbr";
+    device.role = DeviceRole::uplink; // without a kind, like a network card
+    {
+        auto datapath = place.open();
+        CHECK(datapath.set_devices(only(device)).empty());
+        REQUIRE(datapath.without_xdp().size() == 1);
+        const auto said = datapath.without_xdp()[0];
+        CHECK(said.device == "ntbr");
+        CHECK(said.why.starts_with("attach xdp-"));
+        CHECK_FALSE(said.asked_for);
+        CHECK(Place::on_device("tc_ingress", device.link.index).size() == 1);
+        CHECK(datapath.attachments().size() == 2);
+    }
+    place.options.xdp = XdpMode::native;
+    auto datapath = place.open();
+    CHECK(datapath.set_devices(only(device)).empty());
+    REQUIRE(datapath.without_xdp().size() == 1);
+    CHECK(datapath.without_xdp()[0].asked_for);
+    CHECK(datapath.set_devices({}).empty());
+    CHECK(datapath.without_xdp().empty());
+}
+
+TEST_CASE("the XDP program is replaced in place, changes its mode, and goes with the flag", "[attach]")
+{
+    Place place;
+    auto device = place.add_device("nt0");
+    const auto link = "xdp-" + std::to_string(device.link.index);
+    auto mode = [](const Datapath& datapath) {
+        for (const auto& each : datapath.attachments())
+            if (each.hook == "xdp")
+                return each.mode;
+        return std::string{"none"};
+    };
+    auto with = [&](XdpMode wanted) {
+        place.options.xdp = wanted;
+        auto datapath = place.open();
+        REQUIRE(datapath.set_devices(only(device)).empty());
+        CHECK(datapath.without_xdp().empty());
+        return datapath;
+    };
+    CHECK(mode(with(XdpMode::automatic)) == "none");
+    CHECK(mode(with(XdpMode::native)) == "native");
+    const auto before = place.link_id(link);
+    CHECK(mode(with(XdpMode::native)) == "native");
+    CHECK(place.link_id(link) == before);
+    CHECK(mode(with(XdpMode::generic)) == "generic");
+    CHECK(mode(with(XdpMode::off)) == "none");
+    CHECK_FALSE(fs::exists(place.pins / "v1" / "progs" / "xdp"));
+    CHECK(mode(with(XdpMode::native)) == "native");
+    CHECK(mode(with(XdpMode::automatic)) == "none");
 }
 
 TEST_CASE("cleanup leaves nothing of any version, and may be repeated", "[attach]")
@@ -531,6 +598,7 @@ TEST_CASE("cleanup leaves nothing of any version, and may be repeated", "[attach
 TEST_CASE("while new programs are being verified those of an earlier run serve", "[attach]")
 {
     Place place;
+    place.options.xdp = XdpMode::native;
     auto uplink = place.add_device("nt0");
     {
         auto first = place.open();
@@ -545,6 +613,8 @@ TEST_CASE("while new programs are being verified those of an earlier run serve",
     CHECK(second->maps());
     std::map<std::string, Ids> before;
     auto look = [&](const std::string& hook) {
+        if (hook == "xdp")
+            return Place::xdp_on_device(uplink.link.index);
         return hook.starts_with("tc_") ? Place::on_device(hook, uplink.link.index) : place.on_cgroup(hook);
     };
     auto load = second->loader();
@@ -556,7 +626,7 @@ TEST_CASE("while new programs are being verified those of an earlier run serve",
         CHECK(before[name] == Ids{place.pinned_program(name)});
         CHECK(before[name] != Ids{program_id(program.get())});
     }
-    CHECK(programs->size() == cgroup_types.size() + 2);
+    CHECK(programs->size() == cgroup_types.size() + 3);
     REQUIRE(second->take(std::move(*programs)));
     for (const auto& [name, ids] : before) {
         INFO(name);

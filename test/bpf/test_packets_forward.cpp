@@ -108,8 +108,9 @@ TEST_CASE("a translated source falls back to the route's device and then to the 
     node.primary(primary, primary);
     CHECK(node.ingress(on.request(on.vip), network().uplink).packet().src.address == on.node());
 
-    node.device(network().uplink,
-                lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
+    node.device(
+        network().uplink,
+        lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}, .mac = {}, .pad = {}});
     CHECK(node.ingress(on.request(on.other_client, on.vip), network().uplink).packet().src.address ==
           primary);
 }
@@ -135,8 +136,9 @@ TEST_CASE("without any address of the family a flow that needs one is dropped")
     CAPTURE(on);
     Host node{{.fib_src = false}};
     node.vip(on.vip, on.protocol, node.publish({.backends = {remote(on.away)}}));
-    node.device(network().uplink,
-                lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}});
+    node.device(
+        network().uplink,
+        lb_device{.flags = LB_DEVICE_UPLINK, .master = 0, .addr4 = {}, .addr6 = {}, .mac = {}, .pad = {}});
     node.primary({}, {});
 
     check_dropped(node.ingress(on.request(on.vip), network().uplink), LB_NO_SOURCE);

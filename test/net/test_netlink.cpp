@@ -47,6 +47,10 @@ TEST_CASE("links, addresses of both families and next hops of default routes are
     run("ip link add br0 type bridge");
     run("ip link add veth1 type veth peer name eth0");
     run("ip link set veth1 master br0");
+    run("ip link set eth0 address 02:00:00:00:00:0a");
+    const bool vlans = std::system("ip link add link veth1 name veth1.5 type vlan id 5 2>/dev/null") == 0;
+    if (!vlans)
+        WARN("this kernel has no VLAN devices: what carries them is not looked at");
     run("ip tuntap add dev tun1 mode tun");
     run("ip link add vxlan1 type vxlan id 1 dstport 4789");
     for (const auto* name : {"lo", "br0", "veth1", "eth0", "tun1"})
@@ -74,6 +78,9 @@ TEST_CASE("links, addresses of both families and next hops of default routes are
     CHECK(veth.kind == "veth");
     CHECK(veth.master == bridge.index);
     CHECK(veth.ethernet);
+    CHECK(veth.carries_vlans == vlans);
+    CHECK_FALSE(eth.carries_vlans);
+    CHECK(eth.mac == std::array<std::uint8_t, 6>{2, 0, 0, 0, 0, 0x0a});
     CHECK(link_named(*state, "vxlan1").kind == "vxlan");
     CHECK_FALSE(link_named(*state, "vxlan1").up);
     CHECK(tunnel.kind == "tun");

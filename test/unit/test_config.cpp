@@ -47,6 +47,7 @@ TEST_CASE("one flag is enough, the rest has its documented default")
     CHECK(got.datapath.bpf_path == "/sys/fs/bpf/naru");
     CHECK(got.datapath.cgroup_path.empty());
     CHECK(got.datapath.socket_lb == SocketLb::all);
+    CHECK(got.datapath.xdp == XdpMode::automatic);
     CHECK_FALSE(got.devices);
     CHECK(got.external_ips == ExternalIps{});
     CHECK(got.published_node_addresses);
@@ -107,13 +108,14 @@ TEST_CASE("every flag takes its value as the next word")
 TEST_CASE("every flag takes its value behind an equals sign, an empty one too")
 {
     auto got = config({"--manifests=/m=n", "--metrics-bind-address=", "--healthz-bind-address", "", "--v=5",
-                       "--devices=auto", "--socket-lb=off"});
+                       "--devices=auto", "--socket-lb=off", "--xdp=generic"});
     CHECK(got.manifests == "/m=n");
     CHECK(got.metrics.port == 0);
     CHECK(got.healthz.port == 0);
     CHECK(got.verbosity == 5);
     CHECK_FALSE(got.devices);
     CHECK(got.datapath.socket_lb == SocketLb::off);
+    CHECK(got.datapath.xdp == XdpMode::generic);
 }
 
 TEST_CASE("of a repeated flag the last counts, of a repeated list all do")

@@ -43,6 +43,7 @@ TEST_CASE("lists and other choices read as they were given")
     config.published_node_addresses = false;
     config.close_other_family = true;
     config.datapath.socket_lb = SocketLb::host;
+    config.datapath.xdp = XdpMode::native;
     config.healthz = {"::", 1};
     const auto json = to_json(config);
     CHECK_THAT(json, Catch::Contains(R"("manifests":"/a\"b")") &&
@@ -52,5 +53,6 @@ TEST_CASE("lists and other choices read as they were given")
                          Catch::Contains(R"("published-node-addresses":"off")") &&
                          Catch::Contains(R"("source-ranges-other-family":"closed")") &&
                          Catch::Contains(R"("socket-lb":"host")") &&
+                         Catch::Contains(R"("xdp":"native")") &&
                          Catch::Contains(R"("healthz-bind-address":"[::]:1")"));
 }

@@ -104,6 +104,11 @@ TEST_CASE("words and numbers outside their list are refused with the list")
     CHECK(flags::socket_lb("host") == SocketLb::host);
     CHECK(flags::socket_lb("off") == SocketLb::off);
     CHECK(refused(flags::socket_lb("on"), "\"on\" is none of all, host, off"));
+    CHECK(flags::xdp_mode("auto") == XdpMode::automatic);
+    CHECK(flags::xdp_mode("native") == XdpMode::native);
+    CHECK(flags::xdp_mode("generic") == XdpMode::generic);
+    CHECK(flags::xdp_mode("off") == XdpMode::off);
+    CHECK(refused(flags::xdp_mode("on"), "\"on\" is none of auto, native, generic, off"));
     CHECK(flags::log_json("json") == true);
     CHECK(flags::log_json("text") == false);
     CHECK(refused(flags::log_json("xml"), "neither text nor json"));
