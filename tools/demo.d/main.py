@@ -16,6 +16,7 @@ from lab.agent import binaries  # noqa: E402
 from probes import Probes  # noqa: E402
 from report import Report  # noqa: E402
 from shop import OUTSIDE_SERVES, PODS, SERVES  # noqa: E402
+from standalone import standalone  # noqa: E402
 
 NAME = "demo"
 
@@ -103,6 +104,8 @@ def main(arguments):
             return 0
         if arguments[:1] == ["--in"]:
             return run_in(arguments[1] if len(arguments) > 1 else "", arguments[2:])
+        if arguments[:1] == ["--standalone"]:
+            return standalone(Report(), NAME)
         return demo(keep=arguments[:1] == ["--keep"])
     except Missing as why:
         print(f"demo: {why}", file=sys.stderr)
