@@ -57,7 +57,8 @@ static __always_inline bool send(struct xdp_md *ctx, const struct lb_packet *p, 
 	return rewrite_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, p, rw, &route);
 }
 
-SEC("xdp.frags")
+/* To be loaded on demand, because "xdp.frags" would insist on frames of several buffers: the loader says whether. */
+SEC("?xdp")
 int xdp(struct xdp_md *ctx)
 {
 	__u32 ifindex = ctx->ingress_ifindex;

@@ -60,6 +60,7 @@ struct Datapath::State {
 
     int program(std::string_view hook) const { return programs.find(hook)->second.get(); }
     void replace_adopted() const;
+    bool is_in_other_mode(const HookPin& pin) const;
     Result<> detach_sockets() const;
     bool put_device(std::uint32_t index, const Device& device, const NetworkState& network, DeviceSet set,
                     std::vector<Error>& errors);
@@ -213,12 +214,19 @@ std::vector<Attachment> Datapath::attachments() const
 }
 
 /// What cannot be replaced here is tried again, and told, by set_devices() and attach_sockets(). A pin whose
-/// program was not loaded belongs to what is switched off; attach_sockets() removes it.
+/// program was not loaded belongs to what is switched off; attach_sockets() removes it. XDP in another mode
+/// than is wanted has a program made for that mode until set_devices() attaches it anew.
 void Datapath::State::replace_adopted() const
 {
     for (const auto& pin : hooks.pinned())
-        if (auto own = programs.find(pin.hook); own != programs.end())
+        if (auto own = programs.find(pin.hook); own != programs.end() && !is_in_other_mode(pin))
             (void)hooks.replace(pin, own->second.get());
+}
+
+bool Datapath::State::is_in_other_mode(const HookPin& pin) const
+{
+    const auto mode = pin.hook == "xdp" ? hooks.mode_of(pin) : "";
+    return !mode.empty() && mode != (options.xdp == XdpMode::generic ? "generic" : "native");
 }
 
 /// In reverse: no new socket is translated while others still need their names translated back.

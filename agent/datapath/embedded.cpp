@@ -30,13 +30,11 @@ Result<OpenObject> open_skeleton(const lb_config& config)
     return OpenObject{skeleton, skeleton->obj};
 }
 
-/// A kernel that knows frames of one buffer only refuses the flag.
 Result<OpenObject> open_xdp(const lb_config& config)
 {
     auto opened = open_skeleton<xdp_bpf>(config);
-    if (opened && !config.xdp_frags)
-        if (auto* program = bpf_object__find_program_by_name(opened->object, "xdp"))
-            bpf_program__set_flags(program, bpf_program__flags(program) & ~BPF_F_XDP_HAS_FRAGS);
+    if (opened && config.xdp_frags)
+        declare_frags(opened->object);
     return opened;
 }
 
@@ -74,6 +72,12 @@ std::vector<Embedded> embedded_objects(SocketLb socket_lb, XdpMode xdp)
     if (xdp != XdpMode::off)
         objects.push_back({.name = "xdp", .heavy = true, .open = open_xdp});
     return objects;
+}
+
+void declare_frags(bpf_object* object)
+{
+    if (auto* program = bpf_object__find_program_by_name(object, "xdp"))
+        bpf_program__set_flags(program, bpf_program__flags(program) | BPF_F_XDP_HAS_FRAGS);
 }
 
 Result<std::set<std::string>> reuse_pinned(bpf_object* object, const fs::path& folder)

@@ -32,6 +32,9 @@ struct Embedded {
 /// Those that the options call for.
 std::vector<Embedded> embedded_objects(SocketLb socket_lb, XdpMode xdp);
 
+/// The program "xdp" of `object`, if there is one, will be loaded as one that takes frames of several buffers.
+void declare_frags(bpf_object* object);
+
 /// Has `object` use the maps pinned in `folder` instead of new ones. Their names; a pinned map of another
 /// shape is refused.
 Result<std::set<std::string>> reuse_pinned(bpf_object* object, const std::filesystem::path& folder);

@@ -83,7 +83,10 @@ Result<lb_config> knobs(const DatapathOptions& options, const KernelFeatures& fe
     config.host_packets = options.socket_lb == SocketLb::off;
     config.can_set_retval = features.set_retval;
     config.fib_src = features.fib_source;
-    config.xdp_frags = features.xdp_frags;
+    // Behind the driver newer kernels (6.18 does) copy a packet for a program that takes several buffers, and
+    // the copy does not know how long its link layer header is: tc programs after it find the IP header where
+    // that should be. A program that takes one buffer gets the packet itself, in one.
+    config.xdp_frags = features.xdp_frags && options.xdp != XdpMode::generic;
     config.tcp_unreplied_sec = 20;
     config.tcp_established_sec = 8000;
     config.tcp_closing_sec = 10;

@@ -174,6 +174,8 @@ void Runner::load_xdp(const lb_config& config)
         if (!bpf_map__is_internal(map) && shared && bpf_map__reuse_fd(map, bpf_map__fd(shared)))
             fail(std::string{"share the map "} + bpf_map__name(map));
     }
+    bpf_program__set_autoload(xdp_->progs.xdp, true);
+    bpf_program__set_flags(xdp_->progs.xdp, BPF_F_XDP_HAS_FRAGS);
     if (xdp_bpf::load(xdp_))
         fail("load the xdp program");
 }

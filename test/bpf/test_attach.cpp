@@ -570,6 +570,48 @@ TEST_CASE("the XDP program is replaced in place, changes its mode, and goes with
     CHECK(mode(with(XdpMode::automatic)) == "none");
 }
 
+TEST_CASE("an XDP program made for one mode is never put into a link of the other", "[attach]")
+{
+    Place place;
+    auto device = place.add_device("nt0");
+    auto started = [&](XdpMode wanted) {
+        place.options.xdp = wanted;
+        return place.open();
+    };
+    auto attached = [&] { return Place::xdp_on_device(device.link.index); };
+    REQUIRE(started(XdpMode::native).set_devices(only(device)).empty());
+    const auto native = attached();
+    {
+        auto datapath = started(XdpMode::generic);
+        CHECK(attached() == native);
+        REQUIRE(datapath.set_devices(only(device)).empty());
+    }
+    CHECK(attached() == Ids{place.pinned_program("xdp")});
+    const auto generic = attached();
+    auto datapath = started(XdpMode::native);
+    CHECK(attached() == generic);
+    REQUIRE(datapath.set_devices(only(device)).empty());
+    CHECK(attached() == Ids{place.pinned_program("xdp")});
+}
+
+TEST_CASE("an uplink keeps its XDP program until it is known to be none any more", "[attach]")
+{
+    Place place;
+    place.options.xdp = XdpMode::native;
+    auto device = place.add_device("nt0");
+    auto datapath = place.open();
+    auto attached = [&] { return Place::xdp_on_device(device.link.index); };
+    REQUIRE(datapath.set_devices(only(device)).empty());
+    REQUIRE(attached().size() == 1);
+    REQUIRE(datapath.set_devices({}, DeviceSet::partial).empty());
+    CHECK(attached() == Ids{place.pinned_program("xdp")});
+    device.role = DeviceRole::workload;
+    REQUIRE(datapath.set_devices(only(device), DeviceSet::partial).empty());
+    CHECK(attached() == Ids{place.pinned_program("xdp")});
+    REQUIRE(datapath.set_devices(only(device)).empty());
+    CHECK(attached().empty());
+}
+
 TEST_CASE("cleanup leaves nothing of any version, and may be repeated", "[attach]")
 {
     Place place;

@@ -44,6 +44,23 @@ TEST_CASE("processes of the host are served by their packets only where no socke
     CHECK(knobs(options(SocketLb::all), features).value().host_packets == 0);
 }
 
+TEST_CASE("XDP takes frames of several buffers where the kernel knows such, but not behind the driver",
+          "[knobs]")
+{
+    auto frags = [](XdpMode mode, bool known) {
+        DatapathOptions options{};
+        options.socket_lb = SocketLb::off;
+        options.xdp = mode;
+        KernelFeatures features{};
+        features.xdp_frags = known;
+        return knobs(options, features).value().xdp_frags == 1;
+    };
+    CHECK(frags(XdpMode::automatic, true));
+    CHECK(frags(XdpMode::native, true));
+    CHECK_FALSE(frags(XdpMode::generic, true));
+    CHECK_FALSE(frags(XdpMode::native, false));
+}
+
 TEST_CASE("a range knows how many ports it has", "[knobs]")
 {
     CHECK(PortRange{}.size() == 0);

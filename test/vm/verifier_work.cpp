@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datapath/embedded.hpp"
 #include "datapath/knobs.hpp"
 #include "datapath/probe.hpp"
 
@@ -60,6 +61,8 @@ Result<> configure(bpf_object* object, const lb_config& config)
     auto offset = config_offset(object);
     if (!offset)
         return std::unexpected{offset.error()};
+    if (config.xdp_frags)
+        declare_frags(object);
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object)
     {
@@ -105,6 +108,7 @@ Result<std::vector<Verified>> verify(const std::string& path, const lb_config& c
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object->get())
     {
+        bpf_program__set_autoload(program, true);
         bpf_program__set_log_level(program, level);
         logs.emplace_back(program, std::vector<char>(log_bytes));
         bpf_program__set_log_buf(program, logs.back().second.data(), log_bytes);
