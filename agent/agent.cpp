@@ -116,7 +116,7 @@ void Agent::follow_changes()
     start(every(reclaim_interval, [this] { on_.kernel.reclaim(); }));
     start(every(sweep_interval, [this] {
         if (sync_.synced())
-            sweep_.run();
+            sweep_.run(on_.kernel.compared_backends());
     }));
     start(every(audit_interval, [this] { audit(); }));
     start(every(health_retry_interval, [this] { tell(service_health_.retry()); }));

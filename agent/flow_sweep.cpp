@@ -5,10 +5,11 @@
 
 namespace naru {
 
-void FlowSweep::run()
+void FlowSweep::run(std::span<const std::uint32_t> compared)
 {
     const auto now = now_jiffies();
-    const auto result = now ? sweep(maps_, config_, *now) : Result<SweepResult>{std::unexpected{now.error()}};
+    const auto result =
+        now ? sweep(maps_, config_, *now, compared) : Result<SweepResult>{std::unexpected{now.error()}};
     const auto failure = result ? std::string{} : result.error().message();
     if (!failure.empty() && failure != told_)
         log(Level::warning, failure + "; old flow entries stay until the kernel evicts them");

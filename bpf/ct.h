@@ -6,6 +6,7 @@
 
 #include <lb/abi.h>
 #include "frontend.h"
+#include "load.h"
 #include "parse.h"
 #include "service.h"
 
@@ -38,6 +39,13 @@ static __always_inline __u32 ct_lifetime_sec(const struct lb_ct *entry, __u8 pro
 	if (entry->state == LB_CT_OPEN)
 		return cfg.tcp_unreplied_sec;
 	return entry->state == LB_CT_ESTABLISHED ? cfg.tcp_established_sec : cfg.tcp_closing_sec;
+}
+
+/* The client's entry is about to be replaced by that of another flow: if its connection was open, it no longer is. */
+static __always_inline void ct_abandon(const struct lb_ct *entry)
+{
+	if (entry->state != LB_CT_CLOSING)
+		load_closed(entry->service, entry->generation);
 }
 
 /* The agent's sweep deletes such entries; until then they count as absent. */
@@ -103,6 +111,7 @@ static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tupl
 	bool settled = tcp && !reply && !(tcp_flags & LB_TCP_SYN) && entry->state == LB_CT_OPEN &&
 		       (entry->flags & LB_CT_REPLIED);
 	struct lb_ct *peer;
+	__u8 was;
 
 	if (tcp && reply && !(tcp_flags & LB_TCP_SYN))
 		entry->flags |= LB_CT_SPOKE;
@@ -123,6 +132,7 @@ static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tupl
 				peer->state = LB_CT_ESTABLISHED;
 		}
 	}
+	was = entry->state;
 	if (settled || alive) {
 		entry->state = LB_CT_ESTABLISHED;
 		entry->flags &= ~LB_CT_RESET;
@@ -143,6 +153,10 @@ static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tupl
 		if (peer)
 			peer->state = LB_CT_CLOSING;
 	}
+	if (was != LB_CT_CLOSING && entry->state == LB_CT_CLOSING)
+		load_closed(entry->service, entry->generation);
+	else if (was == LB_CT_CLOSING && entry->state != LB_CT_CLOSING)
+		load_opened(entry->service, entry->generation);
 }
 
 #endif

@@ -145,8 +145,10 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 		ct_advance(entry, &p->tuple, p->tcp_flags, now);
 		return rewrite_forward(entry, rw);
 	}
-	if (entry && starts_flow(p))
+	if (entry && starts_flow(p)) {
+		ct_abandon(entry);
 		ct_forget(&p->tuple); /* wherever this one goes, its packets must not follow the last one's */
+	}
 	if (frontend->flags & LB_FRONTEND_TOMBSTONE)
 		return unserved(p);
 	if (!starts_flow(p)) {
@@ -218,6 +220,7 @@ static __always_inline enum lb_reason track(const struct lb_packet *p, const str
 	entry.via_port = back.dport;
 	if (ct_update(&p->tuple, &entry, BPF_ANY))
 		return LB_NO_PORT;
+	load_opened(pick->service, pick->generation);
 	return rewrite_forward(&entry, rw);
 }
 

@@ -133,6 +133,31 @@ struct {
 	__type(value, struct lb_ct);
 } lb_snat SEC(".maps");
 
+/* Whose turn it is in a service that takes turns: the slot of the next new flow. The lock, because not all kernels have
+ * an atomic add that returns something. No program of user space reads it. */
+struct lb_turn {
+	struct bpf_spin_lock lock;
+	__u32 slot;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_SERVICES_MAX);
+	__type(key, __u32);
+	__type(value, struct lb_turn);
+} lb_turns SEC(".maps");
+
+/* Generation of a backend -> its connections, in services whose algorithm compares them. Made by the programs with the
+ * first connection; the agent's sweep sets it right and deletes it when the backend has gone. Full: a backend without
+ * an entry counts as idle. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_LOADS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct lb_load);
+} lb_loads SEC(".maps");
+
 /* ClientIP. Losing an entry means a fresh pick. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* A new flow's backend: affinity if the service has it, else the slot that its algorithm names. Time and chance are
+/* A new flow's backend: affinity if the service has it, else the slot that its algorithm names (schedule.h: by turns or
+ * by load). Time and chance are
  * arguments. */
 #ifndef LB_SELECT_H
 #define LB_SELECT_H
 
 #include <lb/hash.h>
 #include <lb/reason.h>
+#include "schedule.h"
 #include "service.h"
 
 /* A backend as a flow remembers it. */
@@ -61,7 +63,8 @@ static __always_inline __u32 hash_by(__u8 algorithm, const struct lb_affinity_ke
 }
 
 /* LB_PASS: `pick` is filled. Under affinity the client names the slot, and chance after an expiry, because upstream
- * expects that an expired client can land elsewhere. */
+ * expects that an expired client can land elsewhere; unless the service takes turns or compares loads: then it does so
+ * for clients. */
 static __always_inline enum lb_reason select_backend(__u32 service, const struct lb_affinity_key *client,
 						     const struct lb_frontend_key *frontend,
 						     const struct lb_arrival *flow, __u32 dice, __u64 now,
@@ -70,7 +73,7 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 	const struct lb_backend *row;
 	const struct lb_block *block;
 	struct lb_service record;
-	__u32 timeout_sec, epoch, hash;
+	__u32 timeout_sec, epoch, hash = 0;
 	__u16 position;
 	__u8 algorithm;
 
@@ -105,11 +108,17 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 		if (!flow->starts)
 			return LB_NO_FLOW;
 		hash = dice;
-	} else {
+	} else if (!is_scheduled(algorithm)) {
 		hash = hash_by(algorithm, client, frontend, flow->tuple);
 	}
 
-	position = position_at(&record, lb_slot(hash, record.slots));
+	if (is_scheduled(algorithm)) {
+		if (!flow->starts)
+			return LB_NO_FLOW;
+		position = schedule(record_word(&record), service, algorithm, dice);
+	} else {
+		position = position_at(&record, lb_slot(hash, record.slots));
+	}
 	row = row_of(&record, position);
 	if (!row || !(row->flags & LB_BACKEND_CHOSEN))
 		return LB_BAD_STATE;

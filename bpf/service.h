@@ -44,6 +44,17 @@ static __always_inline bool service_record(__u32 number, struct lb_service *reco
 	return record->block != 0;
 }
 
+/* The record as one word, for functions of their own, which older verifiers let take numbers only. */
+static __always_inline __u64 record_word(const struct lb_service *record)
+{
+	return record->block | ((__u64)record->rows << 32) | ((__u64)record->slots << 48);
+}
+
+static __always_inline struct lb_service record_of(__u64 word)
+{
+	return (struct lb_service){.block = word, .rows = word >> 32, .slots = word >> 48};
+}
+
 static __always_inline const struct lb_block *block_of(const struct lb_service *record)
 {
 	return arena_at(record->block, sizeof(struct lb_block));

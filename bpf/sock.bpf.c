@@ -125,13 +125,22 @@ static __always_inline int conclude(enum lb_reason why)
 	return 0;
 }
 
+/* What this socket was connected to has one connection less. */
+static __always_inline void hang_up(__u64 cookie)
+{
+	const struct lb_sock *sock = bpf_map_lookup_elem(&lb_sock, &cookie);
+
+	if (!sock)
+		return;
+	load_closed(sock->service, sock->generation);
+	bpf_map_delete_elem(&lb_sock, &cookie);
+}
+
 /* A UDP socket may be connected again, past the frontends: what it was told before is no longer true. */
 static __always_inline void forget(struct bpf_sock_addr *ctx)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
-
 	if (ctx->protocol == IPPROTO_UDP)
-		bpf_map_delete_elem(&lb_sock, &cookie);
+		hang_up(bpf_get_socket_cookie(ctx));
 }
 
 static __always_inline void remember(struct bpf_sock_addr *ctx, const struct lb_frontend_key *key,
@@ -149,7 +158,9 @@ static __always_inline void remember(struct bpf_sock_addr *ctx, const struct lb_
 		.generation = pick->generation,
 	};
 
-	bpf_map_update_elem(&lb_sock, &cookie, &sock, BPF_ANY);
+	hang_up(cookie); /* a second attempt, or a UDP socket that is connected again */
+	if (!bpf_map_update_elem(&lb_sock, &cookie, &sock, BPF_ANY))
+		load_opened(pick->service, pick->generation);
 }
 
 /* The backend's next answers to this socket carry the frontend that was dialled last, and live as long as the choice. */
@@ -209,6 +220,9 @@ static __always_inline enum lb_reason choose_datagram(struct bpf_sock_addr *ctx,
 	if (why != LB_TRANSLATED)
 		return why;
 
+	known = bpf_map_lookup_elem(&lb_sock_udp, &there);
+	if (known)
+		load_closed(known->service, known->generation);
 	name_answers(key, pick, there.cookie, now);
 	entry.addr = pick->addr;
 	entry.port = pick->port;
@@ -216,7 +230,8 @@ static __always_inline enum lb_reason choose_datagram(struct bpf_sock_addr *ctx,
 	entry.service = pick->service;
 	entry.generation = pick->generation;
 	entry.last_seen = now;
-	bpf_map_update_elem(&lb_sock_udp, &there, &entry, BPF_ANY);
+	if (!bpf_map_update_elem(&lb_sock_udp, &there, &entry, BPF_ANY))
+		load_opened(pick->service, pick->generation);
 	return why;
 }
 
@@ -377,9 +392,7 @@ int getpeername6(struct bpf_sock_addr *ctx)
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock *ctx)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
-
-	bpf_map_delete_elem(&lb_sock, &cookie);
+	hang_up(bpf_get_socket_cookie(ctx));
 	return 1;
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "kernel_state.hpp"
+#include "model/algorithm.hpp"
 #include "object_info.hpp"
 #include "rows.hpp"
 
@@ -47,6 +48,26 @@ Kernel& Kernel::operator=(Kernel&&) noexcept = default;
 Kernel::~Kernel() = default;
 
 const Tables& Kernel::installed() const { return state_->contents.tables; }
+
+std::vector<std::uint32_t> Kernel::compared_backends()
+{
+    std::vector<std::uint32_t> generations;
+    for (const auto& [id, row] : state_->contents.tables.services) {
+        if (!compares_loads(row.algorithm))
+            continue;
+        const auto* held = state_->find(id);
+        const auto block = held ? state_->block_of(*held) : std::nullopt;
+        if (!block)
+            continue;
+        for (const auto& backend : block->rows)
+            if (backend.generation)
+                generations.push_back(backend.generation);
+    }
+    std::ranges::sort(generations);
+    const auto twice = std::ranges::unique(generations); // sets of one Service port share them
+    generations.erase(twice.begin(), twice.end());
+    return generations;
+}
 
 std::size_t Kernel::arena_used() const { return state_->contents.space.used(); }
 std::size_t Kernel::arena_capacity() const { return state_->contents.space.capacity(); }

@@ -46,6 +46,9 @@ public:
     /// True: none is waiting any more.
     bool reclaim();
 
+    /// Generations of the backends of installed services whose algorithm compares loads, sorted.
+    std::vector<std::uint32_t> compared_backends();
+
     std::size_t arena_used() const; ///< bytes, those of a grace period that lasts included
     std::size_t arena_capacity() const;
 

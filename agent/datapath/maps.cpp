@@ -45,6 +45,7 @@ constexpr std::array expected_maps{
              true},
     Expected{"lb_fragments", &Maps::fragments, BPF_MAP_TYPE_LRU_HASH, sizeof(lb_fragment_key),
              sizeof(lb_fragment), true},
+    Expected{"lb_loads", &Maps::loads, BPF_MAP_TYPE_HASH, 4, sizeof(lb_load), true},
     Expected{"lb_metrics", &Maps::metrics, BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(lb_counter)},
 };
 

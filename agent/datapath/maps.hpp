@@ -13,8 +13,8 @@ enum class Access { read_only, read_write };
 struct Maps {
     UniqueFd frontends, services, arena, ranges, devices, node, names;
     UniqueFd ct_tcp, ct_any, snat, affinity, sock, sock_udp;
-    UniqueFd udp_gone, shadowed,
-        fragments; ///< absent while the pins are those of an agent that knew them not
+    UniqueFd udp_gone, shadowed, fragments,
+        loads; ///< absent while the pins are those of an agent that knew them not
     UniqueFd metrics;
     std::uint32_t arena_bytes = 0;
 

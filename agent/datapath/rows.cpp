@@ -187,7 +187,8 @@ ServiceRow row_of(const Block& block)
                                 .chosen = (raw.flags & LB_BACKEND_CHOSEN) != 0,
                                 .serving = (raw.flags & LB_BACKEND_SERVING) != 0,
                                 .local = (raw.flags & LB_BACKEND_LOCAL) != 0,
-                                .terminating = (raw.flags & LB_BACKEND_TERMINATING) != 0});
+                                .terminating = (raw.flags & LB_BACKEND_TERMINATING) != 0,
+                                .weight = raw.weight});
     std::ranges::sort(backends);
     ServiceRow row;
     row.backends = backends;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazy_mapping.hpp"
+#include "loads.hpp"
 #include "rows.hpp"
 #include "table.hpp"
 
@@ -41,8 +42,9 @@ std::uint32_t lifetime_sec(const lb_ct& entry, std::uint8_t proto, const lb_conf
 
 class Sweep {
 public:
-    Sweep(const Maps& maps, const lb_config& config, std::uint64_t now)
-        : maps_{maps}, config_{config}, now_{now}
+    Sweep(const Maps& maps, const lb_config& config, std::uint64_t now,
+          std::span<const std::uint32_t> compared)
+        : maps_{maps}, config_{config}, now_{now}, loads_{maps, compared}
     {
     }
 
@@ -50,6 +52,8 @@ public:
     {
         if (auto found = find_tombstones(); !found)
             return std::unexpected{found.error()};
+        if (auto read = loads_.begin(); !read)
+            return std::unexpected{read.error()};
         for (auto [map, name] : {std::pair{maps_.ct_tcp.get(), "lb_ct_tcp"},
                                  {maps_.ct_any.get(), "lb_ct_any"},
                                  {maps_.snat.get(), "lb_snat"}})
@@ -61,6 +65,12 @@ public:
             return std::unexpected{swept.error()};
         if (auto swept = bury(); !swept)
             return std::unexpected{swept.error()};
+        if (auto counted = sockets(); !counted)
+            return std::unexpected{counted.error()};
+        auto corrected = loads_.settle();
+        if (!corrected)
+            return std::unexpected{corrected.error()};
+        result_.corrected = *corrected;
         return result_;
     }
 
@@ -91,6 +101,8 @@ private:
             if (!tombstones_.empty() && key.direction == LB_DIR_FORWARD &&
                 key.proto == static_cast<std::uint8_t>(Protocol::tcp))
                 needed_.emplace(Address::from(key.dst), Port::from(key.dport));
+            if (key.direction == LB_DIR_FORWARD && entry.state != LB_CT_CLOSING)
+                loads_.saw(entry.generation);
             return false;
         });
     }
@@ -125,9 +137,22 @@ private:
     Result<> datagrams()
     {
         return pass<lb_sock_udp_key, lb_sock_udp>(
-            maps_.sock_udp.get(), "lb_sock_udp", [&](const lb_sock_udp_key&, const lb_sock_udp& entry) {
-                return older_than(entry.last_seen, config_.sock_udp_sec, config_.hz, now_);
+            maps_.sock_udp.get(), "lb_sock_udp", [&](const lb_sock_udp_key& key, const lb_sock_udp& entry) {
+                if (older_than(entry.last_seen, config_.sock_udp_sec, config_.hz, now_))
+                    return true;
+                if (key.direction == LB_DIR_FORWARD)
+                    loads_.saw(entry.generation);
+                return false;
             });
+    }
+
+    /// They end by themselves.
+    Result<> sockets()
+    {
+        if (loads_.empty())
+            return {};
+        return Table<std::uint64_t, lb_sock>{maps_.sock.get(), "lb_sock"}.for_each(
+            [&](std::uint64_t, const lb_sock& sock) { loads_.saw(sock.generation); });
     }
 
     Result<> find_tombstones()
@@ -155,6 +180,7 @@ private:
     const Maps& maps_;
     const lb_config& config_;
     std::uint64_t now_;
+    LoadCensus loads_;
     Table<lb_frontend_key, lb_frontend> frontends_{maps_.frontends.get(), "lb_frontends"};
     std::vector<lb_frontend_key> tombstones_;
     Dialled needed_;
@@ -163,9 +189,10 @@ private:
 
 } // namespace
 
-Result<SweepResult> sweep(const Maps& maps, const lb_config& config, std::uint64_t now_jiffies)
+Result<SweepResult> sweep(const Maps& maps, const lb_config& config, std::uint64_t now_jiffies,
+                          std::span<const std::uint32_t> compared)
 {
-    return Sweep{maps, config, now_jiffies}.run();
+    return Sweep{maps, config, now_jiffies, compared}.run();
 }
 
 } // namespace naru

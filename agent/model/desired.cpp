@@ -7,6 +7,7 @@
 
 #include "algorithm.hpp"
 #include "source_ranges.hpp"
+#include "weights.hpp"
 
 namespace naru {
 
@@ -122,6 +123,10 @@ private:
                                     [&](const EndpointSlice* slice) { return names_twice(*slice, *port); }))
                 tell("DuplicatePort",
                      "port \"" + port->name + "\" is there twice in an EndpointSlice, the first one counts");
+        for (const auto* slice : slices_)
+            if (auto weights = Weights::parse(slice->weights); !weights)
+                tell("InvalidWeight", "naru.io/weight of EndpointSlice " + slice->key.text() + ": " +
+                                          weights.error() + ", the annotation is ignored");
     }
 
     std::uint32_t affinity()
@@ -144,7 +149,7 @@ private:
         if (auto named = algorithm_named(*service_.algorithm))
             return *named;
         tell("UnknownAlgorithm", "naru.io/algorithm: \"" + service_.algorithm->substr(0, longest_quote) +
-                                     "\" is none of maglev, random, sh and dh, it is ignored");
+                                     "\" is none of " + all_algorithms() + ", it is ignored");
         return LB_ALGORITHM_DEFAULT;
     }
 

@@ -40,6 +40,7 @@ struct EndpointSlice {
     bool headless_label = false;
     std::vector<EndpointPort> ports;
     std::vector<Endpoint> endpoints;
+    std::string weights; ///< annotation naru.io/weight, as written
 
     ObjectKey service_key() const { return {key.ns, service}; }
     friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;

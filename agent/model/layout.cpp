@@ -13,7 +13,7 @@ static_assert(sizeof(lb_block) == LB_BLOCK_ALIGN && sizeof(lb_backend) == LB_BLO
 constexpr std::uint32_t known_backend_flags =
     LB_BACKEND_CHOSEN | LB_BACKEND_SERVING | LB_BACKEND_LOCAL | LB_BACKEND_TERMINATING;
 constexpr std::uint32_t known_service_flags = LB_SERVICE_DROP_IF_EMPTY;
-constexpr std::uint8_t last_algorithm = LB_ALGORITHM_DH;
+constexpr std::uint8_t last_algorithm = LB_ALGORITHM_NQ;
 
 template <class Raw>
 bool same_bytes(const Raw& a, const Raw& b)
@@ -38,7 +38,7 @@ lb_backend to_row(const Backend& backend, std::uint32_t generation)
             .port = backend.at.port.raw(),
             .flags = flags_of(backend),
             .generation = generation,
-            .weight = 1,
+            .weight = backend.weight,
             .pad = {}};
 }
 
@@ -205,16 +205,16 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
 
     auto to = seats(installed, sibling, row.backends);
     block.rows.resize(to.empty() ? 0 : 1u + std::ranges::max(to, {}, &Seat::position).position);
-    std::vector<MaglevBackend> chosen;
+    std::vector<Weighted> chosen;
     chosen.reserve(row.backends.size());
     for (std::size_t i = 0; i < to.size(); ++i) {
         const auto& backend = row.backends[i];
         const auto& seat = to[i];
         block.rows[seat.position] = to_row(backend, seat.generation ? seat.generation : generations.take());
         if (backend.chosen)
-            chosen.push_back({.at = backend.at, .position = seat.position});
+            chosen.push_back({.at = backend.at, .weight = backend.weight, .position = seat.position});
     }
-    block.slots = maglev_table(chosen, maglev_slots(row.backends.size()), seed);
+    block.slots = slots_for(row.algorithm, chosen, row.backends.size(), seed);
     return block;
 }
 

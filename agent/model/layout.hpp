@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "maglev.hpp"
+#include "slots.hpp"
 #include "tables.hpp"
 
 namespace naru {

@@ -27,7 +27,7 @@ struct Walk {
     std::uint16_t position;
 };
 
-Walk walk_of(const MaglevBackend& backend, std::uint16_t slots, std::uint32_t seed)
+Walk walk_of(const Weighted& backend, std::uint16_t slots, std::uint32_t seed)
 {
     auto addr = backend.at.address.raw();
     std::uint64_t identity = lb_hash_backend(&addr, backend.at.port.raw(), seed);
@@ -50,7 +50,7 @@ std::uint16_t maglev_slots(std::size_t backends)
     return ladder.back();
 }
 
-std::vector<std::uint16_t> maglev_table(std::span<const MaglevBackend> backends, std::uint16_t slots,
+std::vector<std::uint16_t> maglev_table(std::span<const Weighted> backends, std::uint16_t slots,
                                         std::uint32_t seed)
 {
     std::vector<Walk> walks;

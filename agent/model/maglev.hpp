@@ -15,14 +15,15 @@ namespace naru {
 /// backend; 1 for one, 0 for none. A pure function, so that all nodes agree (performance.md 4, step 1).
 std::uint16_t maglev_slots(std::size_t backends);
 
-struct MaglevBackend {
+/// A backend that new flows may be given.
+struct Weighted {
     SocketAddress at;
     std::uint16_t weight = 1; ///< share of turns; 0 takes none
     std::uint16_t position = 0;
 };
 
 /// Slot -> position. `backends` must be sorted by `at` without duplicates; empty when all weights are 0.
-std::vector<std::uint16_t> maglev_table(std::span<const MaglevBackend> backends, std::uint16_t slots,
+std::vector<std::uint16_t> maglev_table(std::span<const Weighted> backends, std::uint16_t slots,
                                         std::uint32_t seed);
 
 } // namespace naru

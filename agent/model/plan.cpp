@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "layout.hpp"
-#include "maglev.hpp"
 #include "own_endpoints.hpp"
 
 namespace naru {
@@ -51,7 +50,7 @@ std::size_t arena_bytes(const ServiceRows& rows)
 {
     std::size_t bytes = 0;
     for (const auto& [_, row] : rows)
-        bytes += block_bytes(row.backends.size(), maglev_slots(row.backends.size()));
+        bytes += block_bytes(row.backends.size(), slot_count(row.algorithm, row.backends));
     return bytes;
 }
 

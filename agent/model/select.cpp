@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "weights.hpp"
+
 namespace naru {
 
 namespace {
@@ -23,6 +25,7 @@ struct Candidate {
     SocketAddress at;
     const Endpoint* endpoint;
     Condition condition;
+    std::uint16_t weight;
 };
 
 /// Total on what matters, so that the order of slices does not.
@@ -33,7 +36,7 @@ bool before(const Candidate& a, const Candidate& b)
     if (a.condition != b.condition)
         return a.condition < b.condition;
     auto rest = [](const Endpoint& e) { return std::tie(e.node, e.terminating, e.zone_hints, e.node_hints); };
-    return rest(*a.endpoint) < rest(*b.endpoint);
+    return std::tuple{rest(*a.endpoint), a.weight} < std::tuple{rest(*b.endpoint), b.weight};
 }
 
 /// The first port of that name and protocol counts, even when it says that there is none.
@@ -86,12 +89,14 @@ std::vector<Candidate> collect(std::span<const EndpointSlice* const> slices, con
         auto port = find_port(*slice, port_name, protocol);
         if (!port)
             continue;
+        const auto weights = Weights::parse(slice->weights).value_or(Weights{});
         candidates.reserve(candidates.size() + slice->endpoints.size());
         for (const auto& endpoint : slice->endpoints) {
             if (endpoint.address.family() != family || endpoint.address.why_unservable())
                 ++refused;
             else if (auto state = condition(endpoint); state != Condition::unusable)
-                candidates.push_back({{endpoint.address, *port}, &endpoint, state});
+                candidates.push_back(
+                    {{endpoint.address, *port}, &endpoint, state, weights.of(endpoint.address)});
         }
     }
     std::ranges::sort(candidates, before);
@@ -121,10 +126,11 @@ Selection select_endpoints(std::span<const EndpointSlice* const> slices, const N
     const Name here = node.name;
     selection.cluster.reserve(candidates.size());
     selection.local.reserve(candidates.size());
-    for (const auto& [at, endpoint, state] : candidates) {
+    for (const auto& [at, endpoint, state, weight] : candidates) {
         bool ready = state == Condition::ready;
         bool local = !here.empty() && endpoint->node == here;
         Backend backend{.at = at, .serving = true, .local = local, .terminating = endpoint->is_terminating()};
+        backend.weight = weight;
         backend.chosen = ready && (!hints || names(endpoint->*hints, named));
         selection.cluster.push_back(backend);
         backend.chosen = ready && local;
@@ -134,6 +140,9 @@ Selection select_endpoints(std::span<const EndpointSlice* const> slices, const N
     }
     fall_back(selection.cluster, candidates, [](const Backend&) { return true; });
     fall_back(selection.local, candidates, [](const Backend& backend) { return backend.local; });
+    for (auto* list : {&selection.cluster, &selection.local})
+        for (auto& backend : *list)
+            backend.chosen = backend.chosen && backend.weight;
     return selection;
 }
 

@@ -16,6 +16,7 @@ struct Backend {
     bool serving = false; ///< old flows may stay
     bool local = false;   ///< on this node
     bool terminating = false;
+    std::uint16_t weight = 1; ///< share of new flows; with 0 never chosen
 
     friend auto operator<=>(const Backend&, const Backend&) = default;
 };

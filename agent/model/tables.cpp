@@ -52,6 +52,8 @@ void append(std::string& out, const Backend& backend)
         out += " terminating";
     if (!backend.serving)
         out += " unusable";
+    if (backend.weight != 1)
+        out += " weight " + std::to_string(backend.weight);
 }
 
 void append(std::string& out, const ServiceId& id, const ServiceRow& row)

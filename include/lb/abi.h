@@ -78,14 +78,24 @@ struct lb_service {
 /* Nothing may be chosen, but some node has a usable endpoint: drop instead of reject. */
 #define LB_SERVICE_DROP_IF_EMPTY (1 << 0)
 
-/* What names the slot of a new flow. */
+/* What names the slot of a new flow; the IPVS set after ipvsadm(8). */
 enum lb_algorithm {
 	LB_ALGORITHM_DEFAULT = 0, /* from outside as maglev, from inside as random */
 	LB_ALGORITHM_MAGLEV,	  /* the hash of the flow; chance where no source port is known yet, at a socket */
 	LB_ALGORITHM_RANDOM,	  /* chance */
 	LB_ALGORITHM_SH,	  /* the hash of the client's address */
 	LB_ALGORITHM_DH,	  /* the hash of the frontend's address */
+	LB_ALGORITHM_RR,	  /* each in its turn, see lb_turns in bpf/maps.h */
+	LB_ALGORITHM_WRR,	  /* the same; the slots hold as many turns of each as its weight asks for */
+	LB_ALGORITHM_LC,	  /* fewest connections, see struct lb_load */
+	LB_ALGORITHM_WLC,	  /* fewest connections for its weight */
+	LB_ALGORITHM_SED,	  /* the same, the one to come counted in */
+	LB_ALGORITHM_NQ,	  /* an idle one, else as SED */
 };
+
+/* LC, WLC, SED and NQ compare so many slots: all of them in a block that has no more, else as many neighbours,
+ * beginning with a slot that chance names. */
+#define LB_COMPARED_SLOTS 64
 
 struct lb_block {
 	__u32 service; /* own number: a reader of dumps can check the record against it */
@@ -114,7 +124,7 @@ struct lb_backend {
 	__be16 port;
 	__u16 flags;	  /* LB_BACKEND_* */
 	__u32 generation; /* given once on this node, for ever; a ct or affinity entry with another one is void */
-	__u16 weight;
+	__u16 weight; /* 0: no new flow lands here */
 	__u16 pad[3];
 };
 
@@ -227,6 +237,13 @@ struct lb_ct {
 #define LB_CT_HOST (1 << 6)
 /* Closing because of a RST while it was established: what follows that is no RST says that nobody believed it. */
 #define LB_CT_RESET (1 << 5)
+
+/* Connections of one backend, by its generation, as far as programs have seen them begin and end while its service's
+ * algorithm compared them. The difference is what is open; what was evicted or has expired the sweep sets right. */
+struct lb_load {
+	__u64 opened;
+	__u64 closed;
+};
 
 /* ClientIP affinity: one client on one frontend. */
 struct lb_affinity_key {
@@ -393,6 +410,7 @@ struct lb_config {
 #define LB_CT_MAX 262144
 #define LB_SNAT_MAX 131072
 #define LB_AFFINITY_MAX 65536
+#define LB_LOADS_MAX 65536
 #define LB_SOCK_MAX 131072
 #define LB_UDP_GONE_MAX 8192
 #define LB_FRAGMENTS_MAX 16384

@@ -128,8 +128,11 @@ Host::Host(const Settings& settings) : runner_{Runner::with(settings)}
     clear<lb_udp_gone_key>(maps.lb_udp_gone);
     clear<lb_fragment_key>(maps.lb_fragments);
     clear<std::uint64_t>(maps.lb_sock);
-    for (std::uint32_t number = 0; number < 256; ++number)
+    clear<std::uint32_t>(maps.lb_loads);
+    for (std::uint32_t number = 0; number < 256; ++number) {
         put(maps.lb_services, number, std::uint64_t{0});
+        put(maps.lb_turns, number, std::uint64_t{0});
+    }
     fill_buckets(maps.lb_buckets, {});
 
     const auto& net = network();
@@ -348,6 +351,13 @@ void Host::age_buckets(std::uint64_t ticks)
             bucket.filled -= ticks;
         check(bpf_map_update_elem(bpf_map__fd(map), &limit, cpus.data(), BPF_ANY), map);
     }
+}
+
+std::int64_t Host::open_connections(std::uint32_t service, std::uint16_t position) const
+{
+    const auto generation = block(service).rows.at(position).generation;
+    const auto load = get<lb_load>(runner_.maps().maps.lb_loads, generation).value_or(lb_load{});
+    return static_cast<std::int64_t>(load.opened - load.closed);
 }
 
 std::size_t Host::fragmented() const

@@ -86,6 +86,8 @@ public:
     void age_fragments(std::uint64_t ticks);
     /// As if the limits' buckets had last been filled so many ticks ago.
     void age_buckets(std::uint64_t ticks);
+    /// What the programs have counted for a backend of the service, by its position.
+    std::int64_t open_connections(std::uint32_t service, std::uint16_t position) const;
 
 private:
     template <class Change>

@@ -66,6 +66,7 @@ inline Maps small_maps(const Sizes& sizes = {})
                              sizes.shadowed, BPF_F_NO_PREALLOC);
     maps.fragments =
         make_map(lru, "lb_fragments", sizeof(lb_fragment_key), sizeof(lb_fragment), sizes.flows, 0);
+    maps.loads = make_map(hash, "lb_loads", 4, sizeof(lb_load), sizes.flows, BPF_F_NO_PREALLOC);
     maps.metrics = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, "lb_metrics", 4, sizeof(lb_counter),
                             LB_HOOK_COUNT * LB_METRIC_STRIDE, 0);
     return maps;
@@ -81,7 +82,7 @@ inline Maps again(const Maps& maps)
     for (auto member :
          {&Maps::frontends, &Maps::services, &Maps::arena, &Maps::ranges, &Maps::devices, &Maps::node,
           &Maps::names, &Maps::ct_tcp, &Maps::ct_any, &Maps::snat, &Maps::affinity, &Maps::sock,
-          &Maps::sock_udp, &Maps::udp_gone, &Maps::shadowed, &Maps::fragments, &Maps::metrics})
+          &Maps::sock_udp, &Maps::udp_gone, &Maps::shadowed, &Maps::fragments, &Maps::loads, &Maps::metrics})
         copy.*member = again(maps.*member);
     return copy;
 }

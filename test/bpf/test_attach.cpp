@@ -444,7 +444,7 @@ TEST_CASE("pins that lack a newer map are adopted, and the map is made", "[attac
     };
     place.open();
     auto before = id_of_frontends();
-    const auto newer = {"lb_udp_gone", "lb_shadowed", "lb_fragments"};
+    const auto newer = {"lb_udp_gone", "lb_shadowed", "lb_fragments", "lb_loads", "lb_turns"};
     for (const auto* map : newer)
         REQUIRE(fs::remove(place.pins / "current" / "maps" / map));
     CHECK(id_of_frontends() == before);
@@ -453,6 +453,7 @@ TEST_CASE("pins that lack a newer map are adopted, and the map is made", "[attac
     CHECK_FALSE(older->udp_gone);
     CHECK_FALSE(older->shadowed);
     CHECK_FALSE(older->fragments);
+    CHECK_FALSE(older->loads);
 
     auto adopted = place.open();
     for (const auto* map : newer)
@@ -462,6 +463,7 @@ TEST_CASE("pins that lack a newer map are adopted, and the map is made", "[attac
     CHECK(maps->udp_gone);
     CHECK(maps->shadowed);
     CHECK(maps->fragments);
+    CHECK(maps->loads);
     CHECK(id_of_frontends() == before);
 }
 

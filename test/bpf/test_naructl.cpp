@@ -40,11 +40,11 @@ constexpr std::array map_names{
     std::pair{"lb_affinity", &Maps::affinity},   std::pair{"lb_sock", &Maps::sock},
     std::pair{"lb_sock_udp", &Maps::sock_udp},   std::pair{"lb_udp_gone", &Maps::udp_gone},
     std::pair{"lb_shadowed", &Maps::shadowed},   std::pair{"lb_fragments", &Maps::fragments},
-    std::pair{"lb_metrics", &Maps::metrics},
+    std::pair{"lb_loads", &Maps::loads},         std::pair{"lb_metrics", &Maps::metrics},
 };
 
 /// shop/web:http with two backends on 10.96.0.1:80, sticky for a minute, written as the agent writes it.
-Maps shop_maps()
+Maps shop_maps(lb_algorithm algorithm = LB_ALGORITHM_DEFAULT)
 {
     auto maps = small_maps();
     lb_node node{};
@@ -61,6 +61,7 @@ Maps shop_maps()
     row.backends = {{.at = {addr("10.1.0.1"), {8080}}, .chosen = true, .serving = true},
                     {.at = {addr("10.1.0.2"), {8080}}, .chosen = true, .serving = true}};
     row.affinity_timeout_sec = 60;
+    row.algorithm = algorithm;
     REQUIRE(kernel->apply(PutService{id, row}));
     FrontendRow frontend;
     frontend.inside = frontend.outside = id;
@@ -183,6 +184,19 @@ Ended run(std::vector<std::string> words, uid_t user = 0, bool reader_left = fal
 }
 
 } // namespace
+
+TEST_CASE("backends of a Service that compares loads come with what the programs have counted", "[naructl]")
+{
+    auto maps = shop_maps(LB_ALGORITHM_LC);
+    write(maps.loads, 2u, lb_load{.opened = 7, .closed = 3});
+    write(maps.loads, 3u, lb_load{.opened = 0, .closed = 2}); // began before they were counted
+    ctl::Options options;
+    options.verb = ctl::Verb::backends;
+    options.format = ctl::Format::json;
+    auto shown = ask(maps, options);
+    CHECK(shown.contains(R"("generation": 2, "weight": 1, "active": 4,)"));
+    CHECK(shown.contains(R"("generation": 3, "weight": 1, "active": 0,)"));
+}
 
 TEST_CASE("services, backends and Maglev shares are read from the maps")
 {
@@ -393,8 +407,10 @@ TEST_CASE("the program answers every verb from the pins alone and ends with 0")
 
     CHECK(status.contains("lb_shadowed"));
 
-    for (const auto* newer : {"lb_udp_gone", "lb_shadowed",
-                              "lb_fragments"}) { // as an agent made them that did not know these yet
+    CHECK(status.contains("lb_loads"));
+
+    for (const auto* newer : {"lb_udp_gone", "lb_shadowed", "lb_fragments",
+                              "lb_loads"}) { // as an agent made them that did not know these yet
         REQUIRE(fs::remove(shop.path() / "v1/maps" / newer));
         auto older = run({"status", pins});
         CHECK(older.exit_code == 0);

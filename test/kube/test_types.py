@@ -173,7 +173,8 @@ def algorithm(w):
     vip = w.vip()
     w.run("a2", "a3", "b2")
     made = w.choose("placed", vip)
-    for name, spread in (("dh", False), ("random", True), ("sh", False), ("roundabout", True), ("dh", False), (None, True)):
+    for name, spread in (("dh", False), ("random", True), ("sh", False), ("roundabout", True), ("dh", False), ("rr", True),
+                         ("lc", False), ("wrr", True), (None, True)):
         w.api.patch(path_of(made), {"metadata": {"annotations": {"naru.io/algorithm": name}}})
         for who in w.insiders:
             for family in FAMILIES:

@@ -128,6 +128,8 @@ inline EndpointSlice random_slice(Random& random)
                             })};
     });
     out.endpoints = random.several(4, [&] { return random_endpoint(random); });
+    if (random.coin())
+        out.weights = random.text();
     return out;
 }
 
@@ -187,6 +189,8 @@ inline RandomMetadata metadata_of(const EndpointSlice& slice, Random& random)
     out.uid = random.text();
     if (!slice.service.empty() || random.coin())
         out.labels.emplace_back("kubernetes.io/service-name", slice.service);
+    if (!slice.weights.empty())
+        out.annotations.emplace_back("naru.io/weight", slice.weights);
     if (slice.headless_label)
         out.labels.emplace_back("service.kubernetes.io/headless", "");
     return out;

@@ -382,19 +382,40 @@ TEST_CASE("an annotation names the algorithm of all sets, and one that nobody kn
     for (auto [name, algorithm] : {std::pair{"maglev", LB_ALGORITHM_MAGLEV},
                                    {"random", LB_ALGORITHM_RANDOM},
                                    {"sh", LB_ALGORITHM_SH},
-                                   {"dh", LB_ALGORITHM_DH}}) {
+                                   {"dh", LB_ALGORITHM_DH},
+                                   {"wrr", LB_ALGORITHM_WRR},
+                                   {"nq", LB_ALGORITHM_NQ}}) {
         s.algorithm = name;
         CHECK(set(desire(s), Scope::cluster).algorithm == algorithm);
         CHECK(set(desire(s), Scope::local).algorithm == algorithm);
         CHECK(desire(s).notices.empty());
     }
-    for (const std::string unknown : {"", "Maglev", "rr", "random "}) {
+    for (const std::string unknown : {"", "Maglev", "lblc", "random "}) {
         s.algorithm = unknown;
         CHECK(set(desire(s), Scope::cluster).algorithm == LB_ALGORITHM_DEFAULT);
         CHECK(reasons(desire(s)) == "UnknownAlgorithm");
     }
     s.algorithm = std::string(1000, 'x');
-    CHECK(desire(s).notices.at(0).message.size() < 120);
+    CHECK(desire(s).notices.at(0).message.size() < 160);
+}
+
+TEST_CASE("weights of a slice that cannot be read are told, and those of other slices hold", "[desired]")
+{
+    auto first = slice("web", {endpoint("10.1.0.1"), endpoint("10.1.0.2")}, "1");
+    auto second = slice("web", {endpoint("10.1.0.3")}, "2");
+    first.weights = "10.1.0.1=3,10.1.0.2=many";
+    second.weights = "10.1.0.3=2";
+    auto d = desire(service("web"), {first, second});
+    const auto& backends = set(d, Scope::cluster).backends;
+    REQUIRE(backends.size() == 3);
+    CHECK(backends[0].weight == 1);
+    CHECK(backends[1].weight == 1);
+    CHECK(backends[2].weight == 2);
+    REQUIRE(reasons(d) == "InvalidWeight");
+    CHECK(d.notices[0].message == "naru.io/weight of EndpointSlice shop/web-1: \"10.1.0.2=many\" is no "
+                                  "address=weight with a weight from 0 to 65535, the annotation is ignored");
+    first.weights = "10.1.0.1=3";
+    CHECK(desire(service("web"), {first, second}).notices.empty());
 }
 
 TEST_CASE("source ranges guard the load balancer's frontends only", "[desired]")

@@ -15,9 +15,9 @@ namespace {
 
 constexpr std::uint32_t seed = LB_DEFAULT_SEED;
 
-std::vector<MaglevBackend> backends(std::size_t count, unsigned first = 1)
+std::vector<Weighted> backends(std::size_t count, unsigned first = 1)
 {
-    std::vector<MaglevBackend> out;
+    std::vector<Weighted> out;
     for (std::size_t i = 0; i < count; ++i) {
         auto n = static_cast<unsigned>(i) + first;
         auto text = "10." + std::to_string(n >> 16) + '.' + std::to_string(n >> 8 & 255) + '.' +

@@ -258,3 +258,34 @@ TEST_CASE("hostile endpoint addresses are refused and counted, the rest stays", 
     CHECK(all(s.cluster) == "10.0.0.1:8080");
     CHECK(s.refused == 6);
 }
+
+TEST_CASE("who weighs nothing serves its flows and is given no new one, in both lists", "[select]")
+{
+    auto weighted = slice("web", {endpoint("10.0.0.1"), endpoint("10.0.0.2"), endpoint("10.0.0.3", "n2")});
+    weighted.weights = "10.0.0.1=0,10.0.0.3=7";
+    auto s = select({weighted});
+    CHECK(chosen(s.cluster) == "10.0.0.2:8080 10.0.0.3:8080");
+    CHECK(chosen(s.local) == "10.0.0.2:8080");
+    CHECK(all(s.cluster) == "10.0.0.1:8080 10.0.0.2:8080 10.0.0.3:8080");
+    CHECK(s.cluster[0].serving);
+    CHECK(s.cluster[2].weight == 7);
+}
+
+TEST_CASE("while all that are ready weigh nothing, those that terminate do not take over", "[select]")
+{
+    auto weighted = slice("web", {endpoint("10.0.0.1"), draining("10.0.0.2")});
+    weighted.weights = "10.0.0.1=0";
+    auto s = select({weighted});
+    CHECK(chosen(s.cluster).empty());
+    CHECK(s.any_usable);
+}
+
+TEST_CASE("of two slices that weigh one endpoint differently the lower weight holds, in any order",
+          "[select]")
+{
+    auto heavy = slice("web", {endpoint("10.0.0.1")}, "a"), light = slice("web", {endpoint("10.0.0.1")}, "b");
+    heavy.weights = "*=9";
+    light.weights = "*=2";
+    CHECK(select({heavy, light}).cluster.at(0).weight == 2);
+    CHECK(select({light, heavy}).cluster.at(0).weight == 2);
+}

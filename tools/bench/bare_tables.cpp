@@ -18,9 +18,9 @@ Result<Mapping> arena_of(const TableObject& object)
     return Mapping::open(object.maps().arena.get(), LB_ARENA_BYTES, PROT_READ | PROT_WRITE, "lb_arena");
 }
 
-std::vector<MaglevBackend> maglev_backends(unsigned count, unsigned first)
+std::vector<Weighted> maglev_backends(unsigned count, unsigned first)
 {
-    std::vector<MaglevBackend> all;
+    std::vector<Weighted> all;
     for (unsigned i = 0; i < count; ++i)
         all.push_back(
             {.at = backend(Family::v4, first + i), .weight = 1, .position = static_cast<std::uint16_t>(i)});

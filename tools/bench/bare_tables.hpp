@@ -32,7 +32,7 @@ double each(unsigned times, Work work)
 }
 
 /// Numbers `first` and up.
-std::vector<MaglevBackend> maglev_backends(unsigned count, unsigned first = 0);
+std::vector<Weighted> maglev_backends(unsigned count, unsigned first = 0);
 
 /// Endpoint number `turn % backends` is replaced by one that was not there before.
 ServiceRow rolled(unsigned turn);

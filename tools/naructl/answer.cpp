@@ -125,6 +125,8 @@ Result<> add_all_uses(Status& out, const Maps& maps)
         add(maps.shadowed, "lb_shadowed", pair<lb_shadowed_key, lb_shadowed>{});
     if (maps.fragments)
         add(maps.fragments, "lb_fragments", pair<lb_fragment_key, lb_fragment>{});
+    if (maps.loads)
+        add(maps.loads, "lb_loads", pair<std::uint32_t, lb_load>{});
     return done;
 }
 

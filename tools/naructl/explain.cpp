@@ -240,7 +240,7 @@ Table explain(const Snapshot& tables, const Flow& flow, const Remembered& rememb
         return std::move(story).end(
             {block->flags & LB_SERVICE_DROP_IF_EMPTY ? LB_NO_LOCAL_ENDPOINTS : LB_NO_BACKEND});
 
-    auto pick = pick_backend(flow, service, *block, remembered, clock);
+    auto pick = pick_backend(tables, flow, service, *block, remembered, clock);
     story.tell("affinity", pick.affinity);
     story.tell("pick", pick.how);
     return std::move(story).end(tell_candidates(flow, *block, std::move(pick.candidates), story));

@@ -1,11 +1,13 @@
 #include "explain_pick.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "lb/hash.h"
+#include "model/algorithm.hpp"
 #include "words.hpp"
 
 namespace naru::ctl {
@@ -38,6 +40,55 @@ Pick by_slot(const Block& block, std::uint32_t hash, std::string_view what, std:
             {{position, 1}}};
 }
 
+/// How many connections a backend counts as: what schedule.h calls a load.
+std::uint64_t jobs(lb_algorithm algorithm, std::uint64_t connections)
+{
+    switch (algorithm) {
+    case LB_ALGORITHM_SED:
+        return connections + 1;
+    case LB_ALGORITHM_NQ:
+        return connections ? connections + 1 : 0;
+    default:
+        return connections;
+    }
+}
+
+Pick least_loaded(const Snapshot& tables, const Block& block, std::string affinity)
+{
+    const auto name = name_of(block.algorithm);
+    if (block.slots.size() > LB_COMPARED_SLOTS)
+        return {std::move(affinity),
+                fmt::format("algorithm {}: the least loaded of {} neighbours, where they begin is chance",
+                            name, LB_COMPARED_SLOTS),
+                by_chance(block)};
+    const auto weight = [&](const lb_backend& row) -> std::uint64_t {
+        return block.algorithm == LB_ALGORITHM_LC ? 1 : row.weight;
+    };
+    auto least = block.slots.front();
+    for (auto position : block.slots) {
+        const auto &row = block.rows[position], &best = block.rows[least];
+        if (jobs(block.algorithm, tables.connections_of(row)) * weight(best) <
+            jobs(block.algorithm, tables.connections_of(best)) * weight(row))
+            least = position;
+    }
+    return {std::move(affinity),
+            fmt::format("algorithm {}: least loaded with {} connections and weight {} -> position {}", name,
+                        tables.connections_of(block.rows[least]), block.rows[least].weight, least),
+            {{least, 1}}};
+}
+
+/// What the algorithms say that look at earlier flows; nullopt: it is none of them.
+std::optional<Pick> scheduled(const Snapshot& tables, const Block& block, std::string affinity)
+{
+    if (takes_turns(block.algorithm))
+        return Pick{std::move(affinity),
+                    fmt::format("algorithm {}: whose turn it is", name_of(block.algorithm)),
+                    by_chance(block)};
+    if (compares_loads(block.algorithm))
+        return least_loaded(tables, block, std::move(affinity));
+    return std::nullopt;
+}
+
 /// Where a living entry leads; nullptr: that backend is not for new flows any more.
 const lb_backend* stuck_to(const Block& block, const lb_affinity& entry)
 {
@@ -47,16 +98,18 @@ const lb_backend* stuck_to(const Block& block, const lb_affinity& entry)
     return row.generation == entry.generation && (row.flags & LB_BACKEND_CHOSEN) ? &row : nullptr;
 }
 
-Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
-                   const Clock& clock)
+Pick with_affinity(const Snapshot& tables, const Flow& flow, std::uint32_t service, const Block& block,
+                   const Remembered& remembered, const Clock& clock)
 {
     auto sticky = fmt::format("ClientIP, {}", duration(block.affinity_timeout_sec));
     if (!remembered.client)
-        return {sticky + ": this client's key is not known here", "by entry or by the client's hash",
+        return {sticky + ": this client's key is not known here", "by entry or by a first pick",
                 by_chance(block)};
 
     auto key = frontend_of(flow);
     auto first_pick = [&](std::string affinity) {
+        if (auto pick = scheduled(tables, block, affinity))
+            return *pick;
         return by_slot(block, lb_hash_client(&remembered.client->client, &key, seed), "hash of the client",
                        std::move(affinity));
     };
@@ -66,6 +119,8 @@ Pick with_affinity(const Flow& flow, std::uint32_t service, const Block& block, 
     if (entry.service != service || entry.epoch != block.affinity_epoch)
         return first_pick(sticky + ": an entry of other times, void");
     auto left = clock.remaining_sec(entry.last_seen, block.affinity_timeout_sec);
+    if (!left && (takes_turns(block.algorithm) || compares_loads(block.algorithm)))
+        return first_pick(sticky + ": an expired entry");
     if (!left)
         return {sticky + ": an expired entry", "any slot by chance, because the entry expired",
                 by_chance(block)};
@@ -90,11 +145,13 @@ Pick by_flow(const Flow& flow, const Block& block)
 
 } // namespace
 
-Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
-                  const Clock& clock)
+Pick pick_backend(const Snapshot& tables, const Flow& flow, std::uint32_t service, const Block& block,
+                  const Remembered& remembered, const Clock& clock)
 {
     if (block.affinity_timeout_sec)
-        return with_affinity(flow, service, block, remembered, clock);
+        return with_affinity(tables, flow, service, block, remembered, clock);
+    if (auto pick = scheduled(tables, block, "none"))
+        return *pick;
     const auto frontend = frontend_of(flow);
     switch (block.algorithm) {
     case LB_ALGORITHM_DEFAULT:
@@ -114,6 +171,8 @@ Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, c
     case LB_ALGORITHM_DH:
         return by_slot(block, lb_hash_address(&frontend.addr, seed),
                        "algorithm dh, hash of the frontend's address", "none");
+    default:
+        break; // scheduled
     }
     return by_flow(flow, block);
 }

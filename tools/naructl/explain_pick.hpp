@@ -19,8 +19,9 @@ struct Pick {
     std::vector<Candidate> candidates; ///< largest share first, then by position
 };
 
-/// `block` has slots. The same steps as select_backend() of the programs.
-Pick pick_backend(const Flow& flow, std::uint32_t service, const Block& block, const Remembered& remembered,
-                  const Clock& clock);
+/// `block` is that of `service` in `tables` and has slots. The same steps as select_backend() of the
+/// programs.
+Pick pick_backend(const Snapshot& tables, const Flow& flow, std::uint32_t service, const Block& block,
+                  const Remembered& remembered, const Clock& clock);
 
 } // namespace naru::ctl

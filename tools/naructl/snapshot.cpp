@@ -1,5 +1,6 @@
 #include "snapshot.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include <bpf/bpf.h>
@@ -7,6 +8,7 @@
 
 #include "dump.hpp"
 #include "lb/shadowed.h"
+#include "model/algorithm.hpp"
 #include "pins.hpp"
 #include "words.hpp"
 
@@ -99,6 +101,22 @@ Result<> read_waiting(const Maps& maps, Snapshot& out)
     return {};
 }
 
+Result<> read_connections(const Maps& maps, Snapshot& out)
+{
+    const auto compares = [](const auto& service) {
+        return service.second.block && compares_loads(service.second.block->algorithm);
+    };
+    if (!maps.loads || std::ranges::none_of(out.services, compares))
+        return {};
+    auto read = rows<std::uint32_t, lb_load>(maps.loads.get(), "lb_loads", out);
+    if (!read)
+        return std::unexpected{std::move(read.error())};
+    for (const auto& [generation, load] : *read)
+        if (load.opened > load.closed)
+            out.connections[generation] = load.opened - load.closed;
+    return {};
+}
+
 } // namespace
 
 std::string ServiceName::text() const
@@ -129,6 +147,12 @@ const Block* Snapshot::block(std::uint32_t service) const
 {
     const auto* view = find(service);
     return view && view->block ? &*view->block : nullptr;
+}
+
+std::uint64_t Snapshot::connections_of(const lb_backend& backend) const
+{
+    auto at = connections.find(backend.generation);
+    return at == connections.end() ? 0 : at->second;
 }
 
 std::vector<std::string> Snapshot::waiting_for(const lb_frontend_key& frontend) const
@@ -166,6 +190,8 @@ Result<Snapshot> read_snapshot(const Maps& maps)
     for (const auto& [key, _] : *ranges)
         out.ranges.push_back(key);
     if (auto read = read_blocks(maps, out); !read)
+        return std::unexpected{std::move(read.error())};
+    if (auto read = read_connections(maps, out); !read)
         return std::unexpected{std::move(read.error())};
     return out;
 }

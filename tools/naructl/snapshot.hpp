@@ -35,12 +35,15 @@ struct Snapshot {
     std::vector<lb_range_key> ranges;
     /// Services that want what another one owns, as "shop/web": by address, port and protocol, and by rank.
     std::map<std::pair<SocketAddress, std::uint8_t>, std::map<std::uint32_t, std::string>> waiting;
+    /// Open connections of backends that a service compares, by generation; none: no entry.
+    std::map<std::uint32_t, std::uint64_t> connections;
     std::vector<std::string> remarks; ///< what did not fit together
 
     /// "shop/web:http", "#12" for a number without a name, "" for 0.
     std::string label(std::uint32_t service) const;
     const ServiceView* find(std::uint32_t service) const;
     const Block* block(std::uint32_t service) const;
+    std::uint64_t connections_of(const lb_backend& backend) const;
     /// Who waits for this frontend, the next owner first.
     std::vector<std::string> waiting_for(const lb_frontend_key& frontend) const;
 };

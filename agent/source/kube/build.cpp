@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "model/weights.hpp"
+
 namespace naru::kube {
 
 std::optional<Encoding> encoding_of(std::string_view content_type)
@@ -74,6 +76,8 @@ void Metadata::annotation(std::string_view name, std::string_view value)
         initial_events_end = value == "true";
     else if (name == annotation_algorithm)
         algorithm = value;
+    else if (name == annotation_weight)
+        weight = value;
 }
 
 void take(const Metadata& metadata, Service& service)
@@ -92,6 +96,8 @@ void take(const Metadata& metadata, EndpointSlice& slice)
     slice.key = metadata.key;
     slice.service = metadata.service_name.value_or("");
     slice.headless_label = metadata.headless;
+    if (metadata.weight) // one byte more than is read, so that it is seen to be too long
+        slice.weights = metadata.weight->substr(0, longest_weights + 1);
 }
 
 void take(const Metadata& metadata, Node& node)

@@ -71,7 +71,9 @@ EndpointSlice read_slice(Fields& fields, const Value& object)
 {
     EndpointSlice slice;
     slice.key = fields.object_key(object);
-    auto labels = fields.map(fields.map(object, "metadata"), "labels");
+    auto metadata = fields.map(object, "metadata");
+    auto labels = fields.map(metadata, "labels");
+    slice.weights = fields.text(fields.map(metadata, "annotations"), annotation_weight).value_or("");
     slice.service = fields.text(labels, label_service_name).value_or("");
     slice.headless_label = fields.text(labels, label_headless).has_value();
     slice.family = read_family(fields, object);

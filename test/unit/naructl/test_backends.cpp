@@ -46,9 +46,22 @@ TEST_CASE("backends of a document carry their flags one by one")
     Filter filter;
     filter.ip = addr("10.1.0.3");
     CHECK(only_row(ctl::backends(mixed(), filter)) == R"([
-  {"id": 7, "namespace": "shop", "name": "web", "port_name": "http", "protocol": "TCP", "scope": "cluster", "position": 2, "backend": "10.1.0.3:8080", "state": ["serving", "terminating"], "generation": 3, "weight": 1, "chosen": true, "serving": true, "terminating": true, "local": false}
+  {"id": 7, "namespace": "shop", "name": "web", "port_name": "http", "protocol": "TCP", "scope": "cluster", "position": 2, "backend": "10.1.0.3:8080", "state": ["serving", "terminating"], "generation": 3, "weight": 1, "active": null, "chosen": true, "serving": true, "terminating": true, "local": false}
 ]
 )");
+}
+
+TEST_CASE("connections are shown where they are counted, none as 0")
+{
+    auto tables = mixed();
+    tables.services[7].block->algorithm = LB_ALGORITHM_WLC;
+    tables.connections[3] = 12;
+    Filter filter;
+    filter.ip = addr("10.1.0.3");
+    CHECK(only_row(ctl::backends(tables, filter)).contains("\"active\": 12,"));
+    filter.ip = addr("10.1.0.1");
+    CHECK(only_row(ctl::backends(tables, filter)).contains("\"active\": 0,"));
+    CHECK(render(ctl::backends(tables, filter), Format::wide, true).contains("ACTIVE"));
 }
 
 TEST_CASE("shares of a Maglev table add up to all of it")

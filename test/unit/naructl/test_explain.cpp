@@ -121,6 +121,33 @@ TEST_CASE("an algorithm that an annotation chose says what decides")
     CHECK(story(with(LB_ALGORITHM_MAGLEV), to("10.96.0.1:80/TCP")).contains("by the hash of the flow"));
 }
 
+TEST_CASE("turns name everybody who has one, loads the backend that has least")
+{
+    ctl::Snapshot tables;
+    auto heavy = backend_at("10.1.0.1:8080"), light = backend_at("10.1.0.2:8080");
+    heavy.weight = 3;
+    auto row = row_with({heavy, light});
+    auto with = [&](lb_algorithm algorithm, std::uint64_t first, std::uint64_t second) {
+        ctl::Snapshot made;
+        row.algorithm = algorithm;
+        put_service(made, 1, name_of("web"), row);
+        put_frontend(made, "10.96.0.1:80/TCP", cluster_ip(1));
+        made.connections = {{1, first}, {2, second}};
+        return story(made, to("10.96.0.1:80/TCP"));
+    };
+    auto turns = with(LB_ALGORITHM_WRR, 0, 0);
+    CHECK(turns.contains("algorithm wrr: whose turn it is"));
+    CHECK(turns.contains("10.1.0.1:8080"));
+    CHECK(turns.contains("10.1.0.2:8080"));
+    CHECK(with(LB_ALGORITHM_LC, 2, 1)
+              .contains("algorithm lc: least loaded with 1 connections and weight 1 -> position 1"));
+    CHECK(with(LB_ALGORITHM_WLC, 2, 1)
+              .contains("algorithm wlc: least loaded with 2 connections and weight 3 -> position 0"));
+    CHECK(with(LB_ALGORITHM_SED, 3, 0).contains("-> position 1"));
+    CHECK(with(LB_ALGORITHM_SED, 1, 0).contains("-> position 0"));
+    CHECK(with(LB_ALGORITHM_NQ, 1, 0).contains("-> position 1"));
+}
+
 TEST_CASE("a pod that may get itself as backend is told so")
 {
     CHECK(verdict(shop(), from_pod("10.1.0.1", "10.96.0.1:80/TCP")) == "forward_local hairpin");
