@@ -12,21 +12,21 @@
 
 static __always_inline struct lb_ct *ct_lookup(const struct lb_tuple *t)
 {
-	if (t->proto == IPPROTO_TCP)
+	if (lb_has_connections(t->proto))
 		return bpf_map_lookup_elem(&lb_ct_tcp, t);
 	return bpf_map_lookup_elem(&lb_ct_any, t);
 }
 
 static __always_inline long ct_update(const struct lb_tuple *t, const struct lb_ct *entry, __u64 flags)
 {
-	if (t->proto == IPPROTO_TCP)
+	if (lb_has_connections(t->proto))
 		return bpf_map_update_elem(&lb_ct_tcp, t, entry, flags);
 	return bpf_map_update_elem(&lb_ct_any, t, entry, flags);
 }
 
 static __always_inline void ct_forget(const struct lb_tuple *t)
 {
-	if (t->proto == IPPROTO_TCP)
+	if (lb_has_connections(t->proto))
 		bpf_map_delete_elem(&lb_ct_tcp, t);
 	else
 		bpf_map_delete_elem(&lb_ct_any, t);
@@ -34,7 +34,7 @@ static __always_inline void ct_forget(const struct lb_tuple *t)
 
 static __always_inline __u32 ct_lifetime_sec(const struct lb_ct *entry, __u8 proto)
 {
-	if (proto != IPPROTO_TCP)
+	if (!lb_has_connections(proto))
 		return entry->state == LB_CT_OPEN ? cfg.udp_unreplied_sec : cfg.udp_sec;
 	if (entry->state == LB_CT_OPEN)
 		return cfg.tcp_unreplied_sec;
@@ -60,7 +60,7 @@ static __always_inline bool ct_is_own(const struct lb_ct *entry)
 	return !entry->service;
 }
 
-/* May this packet of the client follow its entry? TCP that was answered does, whatever became of the backend;
+/* May this packet of the client follow its entry? A connection that was answered does, whatever became of the backend;
  * everything else only while the frontend still is that service's and the backend serves; a SYN only as a
  * retransmission of an open handshake. */
 static __always_inline bool ct_follows(const struct lb_ct *entry, const struct lb_frontend *frontend,
@@ -68,7 +68,7 @@ static __always_inline bool ct_follows(const struct lb_ct *entry, const struct l
 {
 	if (ct_expired(entry, p->tuple.proto, now))
 		return false;
-	if (p->tuple.proto == IPPROTO_TCP) {
+	if (lb_has_connections(p->tuple.proto)) {
 		if (!starts_flow(p) && (entry->state != LB_CT_OPEN || (entry->flags & LB_CT_REPLIED)))
 			return true;
 		if (entry->state != LB_CT_OPEN)
@@ -80,7 +80,7 @@ static __always_inline bool ct_follows(const struct lb_ct *entry, const struct l
 /* A SYN from a backend that has long said more belongs to a connection dialled past the frontend. */
 static __always_inline bool ct_is_stale_reply(const struct lb_ct *entry, const struct lb_packet *p)
 {
-	return p->tuple.proto == IPPROTO_TCP && (p->tcp_flags & LB_TCP_SYN) && (entry->flags & LB_CT_SPOKE);
+	return lb_has_connections(p->tuple.proto) && (p->tcp_flags & LB_TCP_SYN) && (entry->flags & LB_CT_SPOKE);
 }
 
 static __always_inline struct lb_ct *ct_peer(const struct lb_tuple *t, const struct lb_ct *entry)
@@ -103,7 +103,7 @@ static __always_inline struct lb_ct *ct_peer(const struct lb_tuple *t, const str
  * changes, or once a second to keep both alive. `t` carries the direction. */
 static __always_inline void ct_advance(struct lb_ct *entry, const struct lb_tuple *t, __u8 tcp_flags, __u64 now)
 {
-	bool tcp = t->proto == IPPROTO_TCP, reply = t->direction == LB_DIR_REPLY;
+	bool tcp = lb_has_connections(t->proto), reply = t->direction == LB_DIR_REPLY;
 	bool first_reply = reply && !(entry->flags & LB_CT_REPLIED);
 	bool fin = tcp && (tcp_flags & LB_TCP_FIN) && !(entry->flags & LB_CT_FIN);
 	bool rst = tcp && (tcp_flags & LB_TCP_RST) && entry->state != LB_CT_CLOSING;

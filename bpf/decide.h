@@ -90,7 +90,7 @@ static __always_inline enum lb_reason unserved(const struct lb_packet *p)
 		return LB_MALFORMED;
 	switch (p->l4_kind) {
 	case LB_L4_PORTS:
-		if (p->tuple.proto == IPPROTO_TCP && !starts_flow(p))
+		if (!starts_flow(p))
 			return LB_NO_FLOW;
 		return LB_PORT_UNSERVED;
 	case LB_L4_BROKEN:
@@ -133,7 +133,7 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	frontend = frontend_exact(&key);
 	if (!frontend || (side != LB_SIDE_HOST && (frontend->flags & LB_FRONTEND_HOST_ONLY)))
 		return unserved(p);
-	if ((frontend->flags & LB_FRONTEND_TOMBSTONE) && key.proto != IPPROTO_TCP)
+	if ((frontend->flags & LB_FRONTEND_TOMBSTONE) && !lb_has_connections(key.proto))
 		return unserved(p);
 
 	if (side != LB_SIDE_HOST && has_impossible_source(&p->tuple))
@@ -154,7 +154,7 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	if (!starts_flow(p)) {
 		if (frontend->flags & LB_FRONTEND_NODE_ADDRESS)
 			return LB_PASS; /* a flow of another proxy's conntrack, or of the host itself */
-		if (side != LB_SIDE_OUTSIDE || (p->tcp_flags & LB_TCP_RST))
+		if (side != LB_SIDE_OUTSIDE || !goes_on(p))
 			return LB_NO_FLOW; /* inside the pick mostly is a matter of chance: it cannot be repeated */
 	}
 	if ((frontend->flags & LB_FRONTEND_RANGES) &&

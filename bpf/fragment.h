@@ -161,6 +161,12 @@ static __always_inline enum lb_reason later_piece(struct __sk_buff *skb, const s
 	}
 }
 
+/* The checksum of SCTP covers the pieces that are not here: how long they are decides what other ports do to it. */
+static __always_inline bool needs_the_rest(const struct lb_packet *p, const struct lb_rewrite *rw)
+{
+	return p->tuple.proto == IPPROTO_SCTP && (rw->sport != p->tuple.sport || rw->dport != p->tuple.dport);
+}
+
 /* Keeps what the first piece was given, for the others. What is not ours is kept only where pieces without their first
  * one would have to wait. Returns the reason, or why the piece may not go. */
 static __always_inline enum lb_reason first_piece(struct __sk_buff *skb, const struct lb_packet *p, enum lb_hook hook,
@@ -191,6 +197,8 @@ static __always_inline enum lb_reason first_piece(struct __sk_buff *skb, const s
 	} else {
 		if (!piece.possible)
 			return LB_MALFORMED;
+		if (needs_the_rest(p, rw))
+			return LB_FRAGMENT;
 		if (known && known->head && !known->complete && fragment_lives(known, now)) {
 			/* The same again, or another one under its name: then nobody knows whose the rest is. */
 			if (known->head != piece.behind || known->way != rw->way ||

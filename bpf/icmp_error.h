@@ -8,7 +8,6 @@
 #include "host.h"
 #include "xlate_tc.h"
 
-#define LB_IPPROTO_SCTP 132
 /* What every error quotes of the transport header (RFC 792). */
 #define LB_QUOTED_L4 8
 #define LB_ICMP_CSUM 2
@@ -96,7 +95,7 @@ static __always_inline enum lb_reason read_quote(struct __sk_buff *skb, const st
 	if (why != LB_PASS)
 		return why;
 	q->sums.proto = q->tuple.proto;
-	if (q->tuple.proto != IPPROTO_TCP && q->tuple.proto != IPPROTO_UDP && q->tuple.proto != LB_IPPROTO_SCTP)
+	if (q->tuple.proto != IPPROTO_TCP && q->tuple.proto != IPPROTO_UDP && q->tuple.proto != IPPROTO_SCTP)
 		return LB_NO_FLOW;
 	if (q->l4 + LB_QUOTED_L4 > q->end || bpf_skb_load_bytes(skb, q->l4, ports, sizeof(ports)))
 		return LB_MALFORMED;

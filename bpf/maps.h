@@ -109,8 +109,8 @@ struct {
 
 /* ---- flow state: LRU, full means that the entry not used for longest goes ---- */
 
-/* Established TCP must outlive floods of other protocols, hence a table of its own. (Its replies to a source of this
- * node are in lb_snat, which all protocols share.) */
+/* TCP and SCTP. What is established must outlive floods of other protocols, hence a table of its own. (Its replies to a
+ * source of this node are in lb_snat, which all protocols share.) */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, LB_CT_MAX);

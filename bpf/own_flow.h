@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* Flows of the node itself that borrow a frontend's number: a masqueraded pod or a process of the host sends from the
- * node's address and a port that also is a NodePort. An answer to it must not be taken for a request. TCP needs no
- * such note, because an answer starts no connection. */
+ * node's address and a port that also is a NodePort. An answer to it must not be taken for a request. TCP and
+ * SCTP need no such note, because an answer starts no connection. */
 #ifndef LB_OWN_FLOW_H
 #define LB_OWN_FLOW_H
 
@@ -42,7 +42,7 @@ static __always_inline void note_own_flow(const struct __sk_buff *skb, const str
 	const struct lb_frontend *frontend;
 	struct lb_ct *entry;
 
-	if (p->tuple.proto == IPPROTO_TCP)
+	if (lb_has_connections(p->tuple.proto))
 		return;
 	frontend = frontend_exact(&from);
 	if (!frontend || !(frontend->flags & LB_FRONTEND_NODE_ADDRESS) || came_from_uplink(skb))

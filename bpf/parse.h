@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #include <lb/abi.h>
 #include <lb/icmp.h>
+#include <lb/protocol.h>
 
 #define LB_IPPROTO_ICMPV6 58
 #define LB_IPPROTO_HOPOPTS 0
@@ -28,11 +29,6 @@
 #define LB_IP6_MF 0x0001
 #define LB_IP6_OFFSET 0xfff8
 #define LB_MAX_EXT_HEADERS 6
-
-#define LB_TCP_FIN 0x01
-#define LB_TCP_SYN 0x02
-#define LB_TCP_RST 0x04
-#define LB_TCP_ACK 0x10
 
 /* The eight bytes every ICMP and ICMPv6 message begins with. (<linux/icmp.h> drags in the C library.) */
 struct icmp_header {
@@ -59,7 +55,7 @@ struct fragment_header {
 /* What stands behind the IP header. */
 enum lb_l4 {
 	LB_L4_OTHER = 0, /* a protocol without ports that naru knows */
-	LB_L4_PORTS,	 /* TCP or UDP, tuple complete */
+	LB_L4_PORTS,	 /* TCP or UDP, and SCTP once its own header was read (sctp.h); tuple complete */
 	LB_L4_ICMP,	 /* ICMP of the packet's own family: icmp_type is set */
 	LB_L4_FRAGMENT,	 /* a fragment that does not begin with it */
 	LB_L4_BROKEN,	 /* header missing, cut off or contradicting itself */
@@ -75,10 +71,10 @@ struct lb_packet {
 	__u8 family;	       /* 4 or 6 */
 	__u8 ttl;
 	__u8 tos;
-	__u8 l4_kind; /* enum lb_l4 */
-	__u8 tcp_flags;
+	__u8 l4_kind;	/* enum lb_l4 */
+	__u8 tcp_flags; /* SCTP: what its first chunk says in them */
 	__u8 icmp_type;
-	__be16 fragment; /* IPv4: flags and offset; IPv6: the same word of the fragment header, 0 without one */
+	__be16 fragment;   /* IPv4: flags and offset; IPv6: the same word of the fragment header, 0 without one */
 	__u16 fragment_at; /* offset of the header that holds it */
 };
 
@@ -271,7 +267,15 @@ static __always_inline bool is_icmp_error(const struct lb_packet *p)
 
 static __always_inline bool starts_flow(const struct lb_packet *p)
 {
-	return p->tuple.proto != IPPROTO_TCP || (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST)) == LB_TCP_SYN;
+	return !lb_has_connections(p->tuple.proto) ||
+	       (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST)) == LB_TCP_SYN;
+}
+
+/* Of a connection that nothing is known of: is it worth choosing for it again? Not for a RST, nor for what answers
+ * nothing. */
+static __always_inline bool goes_on(const struct lb_packet *p)
+{
+	return (p->tcp_flags & (LB_TCP_ACK | LB_TCP_RST)) == LB_TCP_ACK;
 }
 
 #endif

@@ -88,14 +88,14 @@ static __always_inline long build_rst(struct __sk_buff *skb, const struct lb_pac
 
 /* The sum of the quote as it will leave. A merged packet's transport checksum is finished by whoever sends it, over
  * what then stands behind the transport header: with the unfinished one, both come to the complement of what is there
- * now. */
+ * now. (SCTP has none of this kind, and no device that its merged packets come from finishes it.) */
 static __always_inline long quote_sum(struct __sk_buff *skb, const struct lb_packet *p, __u32 len, __s64 *sum)
 {
 	__u32 check = p->l4 + lb_l4_check_offset(p->tuple.proto);
 	__u8 quote[LB_QUOTE_MAX] = {};
 	__u16 unfinished = 0xffff;
 
-	if (skb->gso_size) {
+	if (skb->gso_size && p->tuple.proto != IPPROTO_SCTP) {
 		if (check + sizeof(unfinished) > p->l3 + len ||
 		    bpf_skb_load_bytes(skb, check, &unfinished, sizeof(unfinished)))
 			return -1;

@@ -21,6 +21,7 @@
 #include "own_flow.h"
 #include "parse.h"
 #include "reject.h"
+#include "sctp.h"
 #include "xlate_tc.h"
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
@@ -55,11 +56,15 @@ static __always_inline bool load_packet(struct __sk_buff *skb, struct lb_packet 
 
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return false;
-	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, want))
+	/* Of what is to be cut where its parts end, pulling would move these ends: all of its headers are there. */
+	if ((void *)(long)skb->data + want > (void *)(long)skb->data_end && skb->gso_size != LB_GSO_BY_FRAGS &&
+	    bpf_skb_pull_data(skb, want))
 		return false;
 	if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, l3_offset(skb), skb->protocol, p))
 		return false;
 	p->route_len = wire_len(skb, p);
+	if (p->tuple.proto == IPPROTO_SCTP && p->l4_kind == LB_L4_OTHER)
+		read_sctp(skb, p);
 	/* A merged packet's length may not fit its field. */
 	if (!skb->gso_size && (p->l3 + p->ip_len > skb->len || p->l3 + p->ip_len < p->l4_end))
 		p->l4_kind = LB_L4_BROKEN;

@@ -6,6 +6,7 @@
 
 #include <linux/errno.h>
 #include "decide.h"
+#include "sctp.h"
 
 /* Linux 6.16 and some stable kernels: the sum over an IPv6 packet already covers the changed addresses. */
 #define LB_F_IPV6 (1ULL << 7)
@@ -75,11 +76,14 @@ static __always_inline enum lb_reason rewrite_headers(struct __sk_buff *skb, con
 {
 	__s64 diff = bpf_csum_diff((__be32 *)&p->tuple.src, 32, (__be32 *)&rw->src, 32, 0);
 
-	if (p->l4_kind != LB_L4_FRAGMENT) {
+	if (p->l4_kind != LB_L4_FRAGMENT && p->tuple.proto != IPPROTO_SCTP) {
 		if (rewrite_l4(skb, p, rw, diff))
 			return LB_REWRITE_FAILED;
-	} else if (p->family == 6) {
-		bpf_csum_update(skb, diff); /* no checksum in this piece cancels the change out */
+	} else {
+		if (p->l4_kind != LB_L4_FRAGMENT && rewrite_sctp(skb, p, rw))
+			return LB_REWRITE_FAILED;
+		if (p->family == 6)
+			bpf_csum_update(skb, diff); /* no checksum behind the addresses cancels the change out */
 	}
 	if (p->family == 4 && bpf_l3_csum_replace(skb, p->l3 + LB_IP4_CSUM, 0, diff, 0))
 		return LB_REWRITE_FAILED;

@@ -24,7 +24,7 @@ struct lb_addr {
 struct lb_frontend_key {
 	struct lb_addr addr;
 	__be16 port;
-	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
 	__u8 pad;
 	__u32 pad2;
 };
@@ -36,7 +36,7 @@ enum lb_frontend_kind {
 	LB_KIND_EXTERNAL_IP = 4,
 };
 
-/* No Service is left behind this row: only tracked TCP may still use it (semantics: deleted ports). */
+/* No Service is left behind this row: only tracked TCP and SCTP may still use it (semantics: deleted ports). */
 #define LB_FRONTEND_TOMBSTONE (1 << 0)
 /* Only processes of the host's network namespace may use it (NodePort on a loopback address). */
 #define LB_FRONTEND_HOST_ONLY (1 << 1)
@@ -203,7 +203,7 @@ enum lb_direction {
 enum lb_ct_state {
 	LB_CT_OPEN = 1,	       /* the handshake is not over, or nothing came back */
 	LB_CT_ESTABLISHED = 2, /* both sides have spoken */
-	LB_CT_CLOSING = 3,     /* RST, or FIN from both sides */
+	LB_CT_CLOSING = 3,     /* RST, or FIN from both sides; what says so in SCTP: sctp.h */
 };
 
 /* A connection entry (ct), in lb_ct_tcp or lb_ct_any.

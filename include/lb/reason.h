@@ -19,7 +19,7 @@
 	X(PROTO_UNSERVED, "proto_unserved", "dropped: known address, protocol not served")      \
 	X(SOURCE_RANGE, "source_range", "dropped: client outside loadBalancerSourceRanges")     \
 	X(NO_FLOW, "no_flow", "dropped: not the start of a flow and no entry for it")           \
-	X(FRAGMENT, "fragment", "dropped: fragment without its datagram's first one")           \
+	X(FRAGMENT, "fragment", "dropped: fragment that needs others to be translated")         \
 	X(MALFORMED, "malformed", "dropped: headers that cannot be true")                       \
 	X(LOOPBACK, "loopback", "dropped: loopback destination from a wire")                    \
 	X(NO_ROUTE, "no_route", "dropped: no route to the backend or the client")               \

@@ -1,5 +1,7 @@
 #include "cast.hpp"
 
+#include "chunk.hpp"
+
 namespace naru::test {
 
 namespace {
@@ -51,6 +53,9 @@ Packet Cast::request(const SocketAddress& from, const SocketAddress& to, std::ui
         packet.tcp_flags = flags;
         packet.seq = 0x01020304;
         packet.ack_seq = flags & ack ? 0x05060708 : 0;
+    } else if (sctp()) {
+        packet.seq = flags == syn ? 0 : 0x05060708;
+        packet.payload = chunk_saying(flags);
     } else {
         packet.payload = bytes("question");
     }
@@ -73,6 +78,9 @@ Packet Cast::answer(const Packet& seen, std::uint8_t flags) const
         packet.tcp_flags = flags;
         packet.seq = 0x0a0b0c0d;
         packet.ack_seq = seen.seq + 1;
+    } else if (sctp()) {
+        packet.seq = 0x01020304;
+        packet.payload = chunk_saying(flags);
     } else {
         packet.payload = bytes("an answer");
     }
@@ -90,9 +98,11 @@ std::vector<Cast> casts(std::uint8_t protocol)
     return {cast_of(Family::v4, protocol), cast_of(Family::v6, protocol)};
 }
 
+SocketAddress at_port(const SocketAddress& at, std::uint16_t port) { return {at.address, {port}}; }
+
 std::ostream& operator<<(std::ostream& out, const Cast& cast)
 {
-    return out << (cast.v4() ? "IPv4 " : "IPv6 ") << (cast.tcp() ? "TCP" : "UDP");
+    return out << (cast.v4() ? "IPv4 " : "IPv6 ") << (cast.tcp() ? "TCP" : cast.sctp() ? "SCTP" : "UDP");
 }
 
 } // namespace naru::test

@@ -22,10 +22,12 @@ struct Cast {
     SocketAddress nowhere;                   ///< an address without a route
 
     bool tcp() const { return protocol == proto_tcp; }
+    bool sctp() const { return protocol == proto_sctp; }
     bool v4() const { return vip.address.family() == Family::v4; }
     const Address& node() const { return node_port.address; }
 
-    /// From a client outside: the first packet of a flow, or one with these TCP flags.
+    /// From a client outside: the first packet of a flow, or one with these TCP flags (of SCTP with the chunk
+    /// that says the same).
     Packet request(const SocketAddress& to, std::uint8_t flags = syn) const;
     Packet request(const SocketAddress& from, const SocketAddress& to, std::uint8_t flags = syn) const;
     /// From the pod behind `pod`.
@@ -38,6 +40,9 @@ struct Cast {
 std::vector<Cast> casts();
 /// Both families of one transport.
 std::vector<Cast> casts(std::uint8_t protocol);
+
+/// The same address with another port.
+SocketAddress at_port(const SocketAddress& at, std::uint16_t port);
 
 std::ostream& operator<<(std::ostream& out, const Cast& cast);
 

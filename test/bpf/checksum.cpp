@@ -11,8 +11,24 @@ std::uint16_t word(View bytes, std::size_t at)
     return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
 
+std::string sctp_errors(View segment)
+{
+    constexpr std::size_t at = 8, header = 12;
+    if (segment.size() < header)
+        return "SCTP header cut off";
+    std::vector<std::uint8_t> blank{segment.begin(), segment.end()};
+    std::uint32_t told = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        told |= std::uint32_t{blank[at + i]} << 8 * i;
+        blank[at + i] = 0;
+    }
+    return crc32c(blank) == told ? "" : "SCTP checksum";
+}
+
 std::string transport_errors(View src, View dst, std::uint8_t protocol, View segment, bool v4)
 {
+    if (protocol == proto_sctp)
+        return sctp_errors(segment);
     bool with_pseudo = protocol == proto_tcp || protocol == proto_udp || protocol == proto_icmp6;
     if (!with_pseudo && protocol != proto_icmp)
         return {};
@@ -48,6 +64,17 @@ std::uint32_t pseudo_sum(View src, View dst, std::uint8_t protocol, std::size_t 
     auto addresses = sum(dst, sum(src));
     return addresses + static_cast<std::uint32_t>(length >> 16) +
            static_cast<std::uint32_t>(length & 0xffff) + protocol;
+}
+
+std::uint32_t crc32c(View bytes)
+{
+    std::uint32_t crc = 0xffffffff;
+    for (auto byte : bytes) {
+        crc ^= byte;
+        for (int bit = 0; bit < 8; ++bit)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0u);
+    }
+    return ~crc;
 }
 
 std::string checksum_errors(const Bytes& frame)

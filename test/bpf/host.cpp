@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "lb/protocol.h"
 #include "tc.skel.h"
 
 namespace naru::test {
@@ -98,7 +99,7 @@ bpf_map* ct_map(tc_bpf& programs, const lb_tuple& key, bool snat)
 {
     if (snat)
         return programs.maps.lb_snat;
-    return key.proto == proto_tcp ? programs.maps.lb_ct_tcp : programs.maps.lb_ct_any;
+    return lb_has_connections(key.proto) ? programs.maps.lb_ct_tcp : programs.maps.lb_ct_any;
 }
 
 void fill_buckets(bpf_map* map, const lb_bucket& bucket)

@@ -108,6 +108,17 @@ Bytes transport(const Packet& p)
         w.u16(8 + p.payload.size());
         w.u16(0);
         break;
+    case proto_sctp: {
+        w.u16(p.src.port.host);
+        w.u16(p.dst.port.host);
+        w.u32(p.seq);
+        w.u32(0);
+        w.range(p.payload);
+        auto check = crc32c(w.out);
+        for (std::size_t i = 0; i < 4; ++i) // the lowest byte first
+            w.out[8 + i] = static_cast<std::uint8_t>(check >> 8 * i & 0xff);
+        return w.out;
+    }
     case proto_icmp:
     case proto_icmp6:
         w.u8(p.icmp_type);
@@ -241,6 +252,12 @@ void read_transport(Reader& in, Packet& p)
         in.bad = in.bad || length != 8 + in.in.size();
         break;
     }
+    case proto_sctp:
+        p.src.port = {in.u16()};
+        p.dst.port = {in.u16()};
+        p.seq = in.u32();
+        in.u32();
+        break;
     case proto_icmp:
     case proto_icmp6:
         p.icmp_type = in.u8();
@@ -295,6 +312,11 @@ std::size_t l4_offset(const Packet& p)
     return at;
 }
 
+Bytes transport_of(const Bytes& frame, const Packet& p)
+{
+    return {frame.begin() + static_cast<std::ptrdiff_t>(l4_offset(p)), frame.end()};
+}
+
 std::ostream& operator<<(std::ostream& out, const Packet& p)
 {
     out << p.src.text() << " -> " << p.dst.text() << " proto " << int{p.protocol} << " ttl " << int{p.ttl};
@@ -302,6 +324,8 @@ std::ostream& operator<<(std::ostream& out, const Packet& p)
         out << " frag " << p.fragment;
     if (p.protocol == proto_tcp)
         out << " flags " << int{p.tcp_flags} << " seq " << p.seq << " ack " << p.ack_seq;
+    if (p.protocol == proto_sctp)
+        out << " tag " << p.seq;
     if (p.protocol == proto_udp && !p.udp_checksum)
         out << " no checksum";
     if (p.protocol == proto_icmp || p.protocol == proto_icmp6)

@@ -16,7 +16,7 @@ namespace naru::test {
 using Bytes = std::vector<std::uint8_t>;
 using Mac = std::array<std::uint8_t, 6>;
 
-constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58;
+constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58, proto_sctp = 132;
 constexpr std::uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ack = 0x10;
 
 /// An IPv6 extension header: `body` follows the two bytes that name the next header and the length.
@@ -39,8 +39,8 @@ struct Packet {
     Bytes options;                     ///< IPv4: a multiple of 4 bytes
     std::vector<Extension> extensions; ///< IPv6
     std::uint8_t tcp_flags = 0;
-    std::uint32_t seq = 0, ack_seq = 0;
-    bool udp_checksum = true; ///< false: the sender left it out
+    std::uint32_t seq = 0, ack_seq = 0; ///< SCTP: seq is the verification tag, payload the chunks
+    bool udp_checksum = true;           ///< false: the sender left it out
     std::uint8_t icmp_type = 0, icmp_code = 0;
     std::uint32_t icmp_rest = 0; ///< the second word of the ICMP header
     Bytes payload;
@@ -61,6 +61,8 @@ Bytes bytes(std::string_view text);
 /// Offsets for tests that break a header on purpose.
 std::size_t ip_offset();
 std::size_t l4_offset(const Packet& packet);
+/// From the transport header on.
+Bytes transport_of(const Bytes& frame, const Packet& packet);
 
 std::ostream& operator<<(std::ostream& out, const Packet& packet);
 

@@ -73,7 +73,7 @@ const std::vector<Broken> broken_frames{
          put16(frame, length_field(on), 0);
          return frame;
      }},
-    {"SCTP", LB_PROTO_UNSERVED, [](auto& on, auto& to) { return with_protocol(on, to, 132); }},
+    {"DCCP", LB_PROTO_UNSERVED, [](auto& on, auto& to) { return with_protocol(on, to, 33); }},
     {"GRE", LB_PROTO_UNSERVED, [](auto& on, auto& to) { return with_protocol(on, to, 47); }},
     {"IP in IP", LB_PROTO_UNSERVED, [](auto& on, auto& to) { return with_protocol(on, to, 4); }},
     {"ESP", LB_PROTO_UNSERVED, [](auto& on, auto& to) { return with_protocol(on, to, 50); }},
