@@ -9,6 +9,8 @@
 
 /* An ICMP error: whom it concerns is found out later. */
 #define LB_RELATED LB_ICMP_TO_CLIENT
+/* A piece of a datagram, not the first one. */
+#define LB_PIECE LB_FRAGMENT_WAIT
 
 static __always_inline bool is_for_later(enum lb_reason why)
 {

@@ -55,43 +55,44 @@ static __always_inline __u64 load_rule(__u8 algorithm)
 	}
 }
 
+/* What the rule makes of a slot's backend: connections (at most 2^32 - 1), weight and position, from the highest bits
+ * down. ~0: the block is broken. A function of its own: the verifier looks into it once, not in every round of the loop
+ * below. */
+__noinline __u64 slot_load(__u64 word, __u32 slot, __u64 rule)
+{
+	struct lb_service record = record_of(word);
+	__u16 position = position_at(&record, slot < record.slots ? slot : slot - record.slots);
+	const struct lb_backend *row = row_of(&record, position);
+	__u64 jobs, weight;
+
+	if (!row)
+		return ~0ULL;
+	weight = 1 + ((row->weight - 1) & (rule >> LB_RULE_WEIGHT_SHIFT));
+	jobs = open_connections(row->generation);
+	jobs += (jobs ? rule / LB_RULE_BUSY_PLUS : rule) & 1;
+	if (jobs > 0xffffffff)
+		jobs = 0xffffffff;
+	return jobs << 32 | weight << 16 | position;
+}
+
 /* Position of the backend with the least load among the slots from `first` on; of equals the first. LB_MAX_ROWS: the
  * block is broken. A load is a fraction, so two are compared crosswise.
  *
  * `nothing` is 0, which the verifier does not know: what goes round the loop is made unknown to it, so that it follows
- * one way through each round rather than all that lead there. Callers leave little stack: what the compiler would work
- * out ahead of the loop it is kept from knowing, and a weight travels above its position. */
+ * one way through each round rather than all that lead there. */
 static __always_inline __u16 least_loaded(__u64 word, __u64 rule, __u32 first, __u64 nothing)
 {
-	__u64 least_jobs = 1 ^ nothing; /* for a weight of 0: more than any load */
-	__u64 least = LB_MAX_ROWS ^ nothing;
+	__u64 least = 1ULL << 32 | LB_MAX_ROWS; /* for a weight of 0: more than any load */
+	__u32 slots = record_of(word).slots;
 
-	for (__u64 i = 0; i < LB_COMPARED_SLOTS; i++) {
-		const struct lb_backend *row;
-		struct lb_service record;
-		__u64 jobs, candidate;
-		__u32 slot;
+	for (__u32 i = 0; i < LB_COMPARED_SLOTS; i++) {
+		__u64 load;
 
-		asm volatile("" : "+r"(word), "+r"(rule), "+r"(first));
-		record = record_of(word);
-		if (i >= record.slots)
+		if (i >= slots)
 			break;
-		slot = (first + i) ^ nothing;
-		if (slot >= record.slots)
-			slot -= record.slots;
-		slot ^= nothing;
-		candidate = position_at(&record, slot);
-		row = row_of(&record, candidate);
-		if (!row)
-			return LB_MAX_ROWS;
-		candidate |= (1 + ((row->weight - 1) & (rule >> LB_RULE_WEIGHT_SHIFT))) << 16;
-		jobs = open_connections(row->generation);
-		jobs += (jobs ? rule / LB_RULE_BUSY_PLUS : rule) & 1;
-		if (jobs * (least >> 16) < least_jobs * (candidate >> 16)) {
-			least_jobs = jobs;
-			least = candidate;
-		}
-		least_jobs ^= nothing;
+		load = slot_load(word, first + i, rule);
+		if ((load >> 32) * (least >> 16 & 0xffff) < (least >> 32) * (load >> 16 & 0xffff))
+			least = load;
 		least ^= nothing;
 	}
 	return least;

@@ -288,20 +288,18 @@ __noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 	return verdict;
 }
 
-static __always_inline int finish_later(struct __sk_buff *skb, __u64 word, enum lb_hook hook)
-{
-	return later_reason(word) == LB_RELATED ? pass_on(skb, word, hook) : answer(skb, word, hook);
-}
-
-/* The whole way of a piece that is not the first one: it shares nothing with that of other packets, which need not pay
- * for it. */
-static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_packet *p, __u64 now, enum lb_hook hook)
+/* The whole way of a piece that is not the first one: it shares nothing with that of other packets. */
+__noinline int carry_piece(struct __sk_buff *skb, __u32 hook)
 {
 	const struct lb_device *device = NULL;
 	enum lb_reason why = LB_PASS;
+	__u64 now = bpf_jiffies64();
+	struct lb_packet piece = {}, *p = &piece;
 	struct lb_rewrite rw = {};
 	int verdict = TC_ACT_UNSPEC;
 
+	if (!load_packet(skb, p))
+		return TC_ACT_UNSPEC;
 	if (hook == LB_HOOK_TC_INGRESS)
 		device = came_in_by(skb);
 	if (device && lb_addr_is_loopback(&p->tuple.dst))
@@ -331,6 +329,13 @@ static __always_inline int carry_piece(struct __sk_buff *skb, const struct lb_pa
 	return verdict;
 }
 
+static __always_inline int finish_later(struct __sk_buff *skb, __u64 word, enum lb_hook hook)
+{
+	if (later_reason(word) == LB_PIECE)
+		return carry_piece(skb, hook);
+	return later_reason(word) == LB_RELATED ? pass_on(skb, word, hook) : answer(skb, word, hook);
+}
+
 static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 {
 	__u64 now = bpf_jiffies64();
@@ -340,7 +345,7 @@ static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 
 	if (load_packet(skb, &p)) {
 		if (p.l4_kind == LB_L4_FRAGMENT)
-			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_INGRESS);
+			return later(&p, LB_PIECE, 0);
 		why = ingress(skb, &p, now, &rw);
 		if (is_first_piece(&p) && came_in_by(skb))
 			why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
@@ -357,7 +362,7 @@ static __always_inline __u64 egress(struct __sk_buff *skb, bool host)
 
 	if (load_packet(skb, &p)) {
 		if (p.l4_kind == LB_L4_FRAGMENT)
-			return (__u32)carry_piece(skb, &p, now, LB_HOOK_TC_EGRESS);
+			return later(&p, LB_PIECE, 0);
 		if (p.l4_kind == LB_L4_PORTS)
 			why = reply(&p, false, now, &rw);
 		else if (is_icmp_error(&p) && !is_first_piece(&p))
