@@ -185,7 +185,7 @@ Result<lb_frontend> Kernel::State::resolved(const PutFrontend& put)
     return to_raw(put.row, *inside, *outside);
 }
 
-/// Established TCP flows are found behind their frontend, so for them a tombstone stays until the sweep sees
+/// Established connections are found behind their frontend, so for them a tombstone stays until the sweep sees
 /// none.
 Result<> Kernel::State::apply(const EraseFrontend& erase)
 {

@@ -29,6 +29,7 @@ std::optional<Protocol> protocol_of(std::uint8_t number)
     switch (auto protocol = static_cast<Protocol>(number)) {
     case Protocol::tcp:
     case Protocol::udp:
+    case Protocol::sctp:
         return protocol;
     default:
         return std::nullopt;
@@ -108,7 +109,7 @@ bool is_tombstone(const lb_frontend& raw) { return (raw.flags & LB_FRONTEND_TOMB
 
 std::optional<lb_frontend> tombstone(const FrontendKey& key, const FrontendRow& row)
 {
-    if (key.protocol != Protocol::tcp || row.host_only)
+    if (!key.protocol || !has_connections(*key.protocol) || row.host_only)
         return std::nullopt;
     lb_frontend raw{};
     raw.kind = static_cast<std::uint8_t>(row.kind);

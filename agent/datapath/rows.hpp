@@ -19,7 +19,7 @@ lb_frontend to_raw(const FrontendRow& row, std::uint32_t inside, std::uint32_t o
 /// Without the services; nullopt: not a row of `key`, or flags that contradict each other.
 std::optional<FrontendRow> from_raw(const FrontendKey& key, const lb_frontend& raw);
 bool is_tombstone(const lb_frontend& raw);
-/// What remains of a row when its port is deleted; nullopt: nothing, because no tracked TCP flow can need it.
+/// What remains of a row when its port is deleted; nullopt: nothing, because no tracked connection can need it.
 std::optional<lb_frontend> tombstone(const FrontendKey& key, const FrontendRow& row);
 
 /// Error: a name that does not fit.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazy_mapping.hpp"
+#include "lb/protocol.h"
 #include "loads.hpp"
 #include "rows.hpp"
 #include "table.hpp"
@@ -16,8 +17,8 @@ namespace naru {
 
 namespace {
 
-/// Addresses and ports that flows still dial.
-using Dialled = std::set<std::pair<Address, Port>>;
+/// Addresses and ports that connections still dial, and by which protocol.
+using Dialled = std::set<std::tuple<Address, Port, std::uint8_t>>;
 
 /// An entry written after `now` was read is not old.
 bool older_than(std::uint64_t last_seen, std::uint32_t lifetime_sec, std::uint32_t hz, std::uint64_t now)
@@ -28,7 +29,7 @@ bool older_than(std::uint64_t last_seen, std::uint32_t lifetime_sec, std::uint32
 
 std::uint32_t lifetime_sec(const lb_ct& entry, std::uint8_t proto, const lb_config& config)
 {
-    if (proto != static_cast<std::uint8_t>(Protocol::tcp))
+    if (!lb_has_connections(proto))
         return entry.state == LB_CT_OPEN ? config.udp_unreplied_sec : config.udp_sec;
     switch (entry.state) {
     case LB_CT_OPEN:
@@ -98,9 +99,8 @@ private:
         return pass<lb_tuple, lb_ct>(map, name, [&](const lb_tuple& key, const lb_ct& entry) {
             if (older_than(entry.last_seen, lifetime_sec(entry, key.proto, config_), config_.hz, now_))
                 return true;
-            if (!tombstones_.empty() && key.direction == LB_DIR_FORWARD &&
-                key.proto == static_cast<std::uint8_t>(Protocol::tcp))
-                needed_.emplace(Address::from(key.dst), Port::from(key.dport));
+            if (!tombstones_.empty() && key.direction == LB_DIR_FORWARD && lb_has_connections(key.proto))
+                needed_.emplace(Address::from(key.dst), Port::from(key.dport), key.proto);
             if (key.direction == LB_DIR_FORWARD && entry.state != LB_CT_CLOSING)
                 loads_.saw(entry.generation);
             return false;
@@ -166,7 +166,7 @@ private:
     Result<> bury()
     {
         for (const auto& key : tombstones_) {
-            if (needed_.contains({Address::from(key.addr), Port::from(key.port)})) {
+            if (needed_.contains({Address::from(key.addr), Port::from(key.port), key.proto})) {
                 ++result_.tombstones;
                 continue;
             }

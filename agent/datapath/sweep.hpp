@@ -19,7 +19,7 @@ struct SweepResult {
 };
 
 /// One pass over ct, snat, affinity and sock_udp with the lifetimes of `config` at `now_jiffies`; then
-/// removes tombstones (frontend rows) that no live TCP entry needs. An entry that is used again meanwhile may
+/// removes tombstones (frontend rows) that no live connection needs. An entry that is used again meanwhile may
 /// be lost only if it had expired. The connections of `compared` (generations of backends whose load decides,
 /// sorted) are counted on the way, see loads.hpp.
 Result<SweepResult> sweep(const Maps& maps, const lb_config& config, std::uint64_t now_jiffies,

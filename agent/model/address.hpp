@@ -19,6 +19,9 @@ std::string_view text(Protocol protocol); ///< "TCP"
 std::optional<Protocol>
 parse_protocol(std::string_view text); ///< "TCP", "UDP", "SCTP"; exact case as in the API
 
+/// Do its ends say when a connection begins and ends?
+constexpr bool has_connections(Protocol protocol) { return protocol != Protocol::udp; }
+
 /// An IPv6 address, or an IPv4 address mapped into IPv6. Ordered by bytes, so IPv4 sorts together.
 struct Address {
     std::array<std::uint8_t, 16> bytes{};

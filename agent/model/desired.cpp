@@ -106,9 +106,7 @@ private:
 
     void check(const ServicePort& port)
     {
-        if (port.protocol == Protocol::sctp)
-            tell("UnsupportedProtocol", "port " + std::to_string(port.port.host) + " is not served: SCTP");
-        else if (port.port.host == 0)
+        if (port.port.host == 0)
             tell("InvalidPort", "port \"" + port.name + "\" is not served: 0 is not a port");
         else if (!port_names_.emplace(port.name, port.protocol).second)
             tell("DuplicatePort", "port \"" + port.name + "\" is there twice, the first one counts");

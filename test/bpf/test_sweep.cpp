@@ -75,6 +75,9 @@ TEST_CASE("every kind of flow is deleted exactly when its time has passed", "[sw
         {&Maps::ct_tcp, Protocol::tcp, LB_CT_OPEN, 20},
         {&Maps::ct_tcp, Protocol::tcp, LB_CT_ESTABLISHED, 8000},
         {&Maps::ct_tcp, Protocol::tcp, LB_CT_CLOSING, 10},
+        {&Maps::ct_tcp, Protocol::sctp, LB_CT_OPEN, 20},
+        {&Maps::ct_tcp, Protocol::sctp, LB_CT_ESTABLISHED, 8000},
+        {&Maps::ct_tcp, Protocol::sctp, LB_CT_CLOSING, 10},
         {&Maps::ct_any, Protocol::udp, LB_CT_OPEN, 30},
         {&Maps::ct_any, Protocol::udp, LB_CT_ESTABLISHED, 60},
         {&Maps::snat, Protocol::tcp, LB_CT_CLOSING, 10},
@@ -86,8 +89,8 @@ TEST_CASE("every kind of flow is deleted exactly when its time has passed", "[sw
         write(maps.*each.map, flow(port++, each.protocol), entry(each.state, each.seconds, true));
     }
     auto result = swept(maps);
-    CHECK(result.seen == 14);
-    CHECK(result.deleted == 7);
+    CHECK(result.seen == 20);
+    CHECK(result.deleted == 10);
     port = 1000;
     for (const auto& each : lifetimes) {
         INFO("state " << each.state << ", " << each.seconds << " s");
@@ -138,7 +141,9 @@ TEST_CASE("more entries than one batch holds are all seen", "[sweep]")
     CHECK(keys<lb_tuple>(maps.ct_any).size() == 2500);
 }
 
-TEST_CASE("an affinity entry outlives its timeout, so that its client is known to be back, but not its service", "[sweep]")
+TEST_CASE(
+    "an affinity entry outlives its timeout, so that its client is known to be back, but not its service",
+    "[sweep]")
 {
     auto maps = small_maps();
     std::vector<std::string> findings;
@@ -224,4 +229,25 @@ TEST_CASE("a tombstone stands as long as a live TCP flow was dialled through it"
     CHECK(swept(maps).tombstones == 0);
     CHECK_FALSE(read<lb_frontend>(maps.frontends, key));
     CHECK(read<lb_frontend>(maps.frontends, live));
+}
+
+TEST_CASE("the tombstones of one address and port stand or go by the connections of their own protocol",
+          "[sweep]")
+{
+    auto maps = small_maps();
+    auto key = [](Protocol protocol) {
+        return lb_frontend_key{.addr = addr("10.96.0.1").raw(),
+                               .port = Port{80}.raw(),
+                               .proto = static_cast<std::uint8_t>(protocol),
+                               .pad = 0,
+                               .pad2 = 0};
+    };
+    lb_frontend tombstone{};
+    tombstone.flags = LB_FRONTEND_TOMBSTONE;
+    write(maps.frontends, key(Protocol::tcp), tombstone);
+    write(maps.frontends, key(Protocol::sctp), tombstone);
+    write(maps.ct_tcp, flow(1000, Protocol::sctp), entry(LB_CT_ESTABLISHED, 0));
+    CHECK(swept(maps).tombstones == 1);
+    CHECK_FALSE(read<lb_frontend>(maps.frontends, key(Protocol::tcp)));
+    CHECK(read<lb_frontend>(maps.frontends, key(Protocol::sctp)));
 }

@@ -10,12 +10,12 @@ import time
 from cluster.plane import AGENT, NAMESPACE, RBAC, RULES  # noqa: E402
 from cluster.store import CORE  # noqa: E402
 from cluster.suite import Suite  # noqa: E402
-from cluster.world import to  # noqa: E402
 from lab.check import PACKETS  # noqa: E402
 from lab.world import FAMILIES  # noqa: E402
 
 suite = Suite("events", paths=(PACKETS,))
 EVENTS = f"{CORE}/namespaces/{NAMESPACE}/events"
+ROUNDABOUT = {"annotations": {"naru.io/algorithm": "roundabout"}}
 
 
 def told(w, service, reason):
@@ -36,14 +36,14 @@ def wait_for_one(w, service, reason, uid):
     w.holds(look, f"one Event about {service}, told by two nodes")
 
 
-@suite.scenario("a port that cannot be served is told once to its Service, however many nodes see it")
-def unsupported(w):
+@suite.scenario("a setting that nobody knows is told once to its Service, however many nodes see it")
+def unknown(w):
     w.api.delete(EVENTS)
     vip = w.vip()
     w.run("a2")
-    w.choose("with-sctp", vip, [to(80, 8080, "web"), to(80, 8080, "other", "SCTP")])
-    uid = w.api.get(f"{CORE}/namespaces/{NAMESPACE}/services/with-sctp")["metadata"]["uid"]
-    wait_for_one(w, "with-sctp", "UnsupportedProtocol", uid)
+    w.choose("placed", vip, meta=ROUNDABOUT)
+    uid = w.api.get(f"{CORE}/namespaces/{NAMESPACE}/services/placed")["metadata"]["uid"]
+    wait_for_one(w, "placed", "UnknownAlgorithm", uid)
     for family in FAMILIES:
         w.reaches(w.pods["b1"], vip[family], 80, ["a2"])
 
@@ -67,13 +67,13 @@ def no_right(w):
     try:
         vip = w.vip()
         w.run("a2", "b2")
-        w.choose("silent", vip, [to(80, 8080, "web"), to(80, 8080, "other", "SCTP")])
+        w.choose("silent", vip, meta=ROUNDABOUT)
         for who in w.pod("a1", "b1"):
             w.reaches(who, vip[4], 80, ["a2", "b2"])
         w.end("b2")
         for who in w.pod("a1", "b1"):
             w.reaches(who, vip[6], 80, ["a2"])
-        assert not told(w, "silent", "UnsupportedProtocol"), "an Event was written without the right to"
+        assert not told(w, "silent", "UnknownAlgorithm"), "an Event was written without the right to"
     finally:
         w.api.patch(role, {"rules": RULES})
 

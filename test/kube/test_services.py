@@ -199,7 +199,7 @@ def without_selector(w):
             w.reaches(who, sliced[family], 80, ["a2", "b2"])
 
 
-@suite.scenario("a port for SCTP loads no module of the kernel and harms no other port", paths=(PACKETS,))
+@suite.scenario("a port for SCTP is served, loads no module of the kernel and harms no other port", paths=(PACKETS,))
 def sctp(w):
     def known():
         return "SCTP" in Path("/proc/net/protocols").read_text()
@@ -209,6 +209,12 @@ def sctp(w):
     w.choose("sctp", vip, [to(80, 8080, "web"), to(80, 8080, "other", "SCTP")])
     for family in FAMILIES:
         w.reaches(w.pods["b1"], vip[family], 80, ["a2"])
+    wanted = {f"{vip[4]}:80": [f"{w.pods['a2'].ip[4]}:8080"], f"[{vip[6]}]:80": [f"[{w.pods['a2'].ip[6]}]:8080"]}
+    for agent in w.lab.agents.values():
+        def rows(agent=agent):
+            found = {row["frontend"]: row["backends"] for row in agent.table("services") if row["protocol"] == "SCTP"}
+            return "" if found == wanted else f"{found}, wanted {wanted}"
+        w.holds(rows, f"rows for SCTP on {agent.place.name}")
     assert known() == before, "the kernel knows SCTP now"
 
 

@@ -227,15 +227,16 @@ TEST_CASE("an empty local set drops only while somebody elsewhere could serve", 
     CHECK_FALSE(set(desire(s), Scope::local).drop_if_empty);
 }
 
-TEST_CASE("TCP and UDP on one number are independent, SCTP is told and not served", "[desired]")
+TEST_CASE("TCP, UDP and SCTP on one number are independent", "[desired]")
 {
     auto s = service("dns");
     s.ports = {{"tcp", Protocol::tcp, {53}, {}},
                {"udp", Protocol::udp, {53}, {}},
                {"sctp", Protocol::sctp, {53}, {}}};
     auto d = desire(s);
-    CHECK(frontends(d) == "10.96.0.1:53/TCP=C 10.96.0.1:53/UDP=C");
-    CHECK(reasons(d) == "UnsupportedProtocol");
+    CHECK(frontends(d) == "10.96.0.1:53/TCP=C 10.96.0.1:53/UDP=C 10.96.0.1:53/SCTP=C");
+    CHECK(row(d, "10.96.0.1:53/SCTP").inside->port_name == "sctp");
+    CHECK(reasons(d).empty());
 }
 
 TEST_CASE("impossible and repeated ports are told, the rest is served", "[desired]")

@@ -221,10 +221,10 @@ TEST_CASE("a notice is told once, and again only after it was over", "[plan]")
 {
     Loop loop;
     auto bad = service("web"), good = bad;
-    bad.ports[0].protocol = Protocol::sctp;
+    bad.ports[0].port = Port{0};
     loop.store.put(bad);
     loop.step();
-    CHECK(loop.told() == "web:UnsupportedProtocol");
+    CHECK(loop.told() == "web:InvalidPort");
     loop.store.mark_all();
     loop.step();
     CHECK(loop.told().empty());
@@ -232,7 +232,7 @@ TEST_CASE("a notice is told once, and again only after it was over", "[plan]")
     loop.step();
     loop.store.put(bad);
     loop.step();
-    CHECK(loop.told() == "web:UnsupportedProtocol");
+    CHECK(loop.told() == "web:InvalidPort");
 }
 
 TEST_CASE("a Service without room is refused whole, what exists goes on, a delete lets it in", "[plan]")

@@ -27,7 +27,8 @@ TEST_CASE("frontend keys go there and back", "[rows]")
 {
     for (const auto& key :
          {FrontendKey{addr("10.96.0.1"), {80}, Protocol::tcp},
-          FrontendKey{addr("fd96::1"), {53}, Protocol::udp}, FrontendKey{addr("10.96.0.1"), {}, {}}}) {
+          FrontendKey{addr("fd96::1"), {53}, Protocol::udp},
+          FrontendKey{addr("10.96.0.1"), {36412}, Protocol::sctp}, FrontendKey{addr("10.96.0.1"), {}, {}}}) {
         INFO(key.text());
         CHECK(from_raw(to_raw(key)) == key);
     }
@@ -75,7 +76,7 @@ TEST_CASE("a frontend row with unknown kind or flags, or a wildcard with service
     CHECK_FALSE(from_raw(key, raw));
 }
 
-TEST_CASE("only tracked TCP leaves a tombstone", "[rows]")
+TEST_CASE("only what has connections leaves a tombstone: TCP and SCTP", "[rows]")
 {
     FrontendRow row;
     row.node_address = true;
@@ -87,6 +88,7 @@ TEST_CASE("only tracked TCP leaves a tombstone", "[rows]")
     CHECK(rest->flags == (LB_FRONTEND_TOMBSTONE | LB_FRONTEND_NODE_ADDRESS));
     CHECK(rest->kind == LB_KIND_NODE_PORT);
     CHECK(rest->inside == 0);
+    CHECK(tombstone({addr("192.0.2.1"), {30080}, Protocol::sctp}, row)->flags == rest->flags);
     CHECK_FALSE(tombstone({addr("192.0.2.1"), {30080}, Protocol::udp}, row));
     CHECK_FALSE(tombstone({addr("192.0.2.1"), {}, {}}, row));
     row.host_only = true;

@@ -180,7 +180,7 @@ Answer read_explain(const Maps& maps, const Snapshot& tables, const Flow& flow)
     if (remembered.client)
         remembered.affinity = look_up<lb_affinity>(maps.affinity.get(), *remembered.client);
     if (flow.from && flow.from_port) {
-        const auto& table = flow.protocol == Protocol::tcp ? maps.ct_tcp : maps.ct_any;
+        const auto& table = has_connections(flow.protocol) ? maps.ct_tcp : maps.ct_any;
         remembered.entry = look_up<lb_ct>(table.get(), tuple_of(flow));
     }
     return {explain(tables, flow, remembered, kernel_clock()), {}};

@@ -3,9 +3,9 @@
 #include <tuple>
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include "filter.hpp"
+#include "lb/protocol.h"
 #include "verbs.hpp"
 #include "words.hpp"
 
@@ -35,7 +35,7 @@ Ends ends_of(const lb_tuple& key, const lb_ct& entry)
 /// As the programs count it, see ct_lifetime_sec().
 std::uint32_t lifetime_sec(const lb_ct& entry, std::uint8_t proto, const lb_config& lifetimes)
 {
-    if (proto != IPPROTO_TCP)
+    if (!lb_has_connections(proto))
         return entry.state == LB_CT_OPEN ? lifetimes.udp_unreplied_sec : lifetimes.udp_sec;
     if (entry.state == LB_CT_OPEN)
         return lifetimes.tcp_unreplied_sec;

@@ -64,16 +64,16 @@ bool frontend_address(const Snapshot& tables, const Address& address)
            nullptr;
 }
 
-/// No frontend may answer: whose business is the flow then? Sockets carry only TCP and UDP.
+/// Sockets are translated for TCP and UDP alone.
+bool at_socket_of_sctp(const Flow& flow) { return !flow.from && flow.protocol == Protocol::sctp; }
+
+/// No frontend may answer: whose business is the flow then?
 lb_reason unserved(const Snapshot& tables, const Flow& flow, Story& story)
 {
-    bool has_ports = flow.protocol != Protocol::sctp;
     bool owned = frontend_address(tables, flow.to.address);
     story.tell("address", owned ? "belongs to frontends only: no other port of it is served"
                                 : "not known as a frontend's: whoever has it answers");
-    if (!owned || (!flow.from && !has_ports))
-        return LB_PASS;
-    return has_ports ? LB_PORT_UNSERVED : LB_PROTO_UNSERVED;
+    return owned && !at_socket_of_sctp(flow) ? LB_PORT_UNSERVED : LB_PASS;
 }
 
 /// The longest range of the service that holds the client.
@@ -114,7 +114,7 @@ void tell_entry(const Flow& flow, const lb_ct& entry, const Clock& clock, Story&
             "this flow is tracked: {} to {}, last seen {} ago; packets of {} follow it. A new one gets:",
             ct_state_word(entry.state), socket_text(entry.to, entry.to_port),
             duration(clock.age_sec(entry.last_seen)),
-            flow.protocol == Protocol::tcp ? "that connection" : "that flow"));
+            has_connections(flow.protocol) ? "that connection" : "that flow"));
 }
 
 std::string frontend_text(const Snapshot& tables, const Flow& flow, const lb_frontend& frontend)
@@ -210,12 +210,18 @@ Table explain(const Snapshot& tables, const Flow& flow, const Remembered& rememb
         return std::move(story).end({unserved(tables, flow, story)});
     }
     story.tell("frontend", frontend_text(tables, flow, *frontend));
+    if (at_socket_of_sctp(flow)) {
+        story.tell("socket",
+                   "no socket of SCTP is translated: packets are, those of pods (--from), and those of this "
+                   "node's processes with --socket-lb off");
+        return std::move(story).end({LB_PASS});
+    }
     for (const auto& service : tables.waiting_for(frontend_of(flow)))
         story.tell("shadowed", service + " wants it too, and waits until the owner goes");
     if (remembered.entry)
         tell_entry(flow, *remembered.entry, clock, story);
     if (frontend->flags & LB_FRONTEND_TOMBSTONE) {
-        story.tell("frontend", "deleted: kept for tracked TCP connections alone");
+        story.tell("frontend", "deleted: kept for tracked connections alone");
         return std::move(story).end({unserved(tables, flow, story)});
     }
     if ((frontend->flags & LB_FRONTEND_HOST_ONLY) && flow.from) {

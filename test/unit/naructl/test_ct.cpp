@@ -104,6 +104,8 @@ TEST_CASE("what remains of a flow depends on protocol and state")
     CHECK(remaining(6, LB_CT_OPEN) == "15");
     CHECK(remaining(6, LB_CT_ESTABLISHED) == "7995");
     CHECK(remaining(6, LB_CT_CLOSING) == "5");
+    CHECK(remaining(132, LB_CT_OPEN) == "15");
+    CHECK(remaining(132, LB_CT_ESTABLISHED) == "7995");
     CHECK(remaining(17, LB_CT_OPEN) == "25");
     CHECK(remaining(17, LB_CT_ESTABLISHED) == "55");
 }

@@ -159,11 +159,22 @@ TEST_CASE("an address that is nobody's frontend is left alone")
     CHECK(verdict(shop(), from_outside("203.0.113.9:1", "10.0.0.99:80/TCP")) == "pass");
 }
 
-TEST_CASE("another port of a frontend's address is rejected, another protocol dropped")
+TEST_CASE("another port of a frontend's address is rejected")
 {
     CHECK(verdict(shop(), from_pod("10.1.0.9", "10.96.0.1:81/TCP")) == "port_unserved");
-    CHECK(verdict(shop(), from_pod("10.1.0.9", "10.96.0.1:80/SCTP")) == "proto_unserved");
+    CHECK(verdict(shop(), from_pod("10.1.0.9", "10.96.0.1:80/SCTP")) == "port_unserved");
     CHECK(verdict(shop(), to("10.96.0.1:80/SCTP")) == "pass"); // no socket hook looks at SCTP
+}
+
+TEST_CASE("SCTP is served by its packets, not at a socket")
+{
+    auto tables = shop();
+    auto sctp = to_raw(key("10.96.0.1:80/SCTP"));
+    tables.frontends.emplace_back(
+        sctp, lb_frontend{.inside = 1, .outside = 1, .kind = LB_KIND_CLUSTER_IP, .flags = 0, .pad = 0});
+    CHECK(verdict(tables, from_pod("10.1.0.9", "10.96.0.1:80/SCTP")) == "forward_local");
+    CHECK(verdict(tables, to("10.96.0.1:80/SCTP")) == "pass");
+    CHECK(story(tables, to("10.96.0.1:80/SCTP")).contains("--socket-lb off"));
 }
 
 TEST_CASE("a client outside the source ranges is dropped, one inside is told its range")
