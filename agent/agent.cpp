@@ -44,6 +44,7 @@ NodeView initial_view(const Config& config)
     view.external_ips = config.external_ips;
     view.published_node_addresses = config.published_node_addresses;
     view.close_other_family = config.close_other_family;
+    view.forwarding = config.forwarding;
     view.proxy_name = config.proxy_name;
     if (config.access)
         for (const auto& server : config.access->servers)

@@ -102,6 +102,8 @@ public:
         add("--xdp", "auto|native|generic|off",
             "uplinks' fast path; auto: native where the driver can [auto]",
             into(datapath.xdp, flags::xdp_mode));
+        add("--forwarding", "snat|dsr", "how packets from outside go on to backends of other nodes [snat]",
+            into(config_.forwarding, flags::forwarding));
         add("--nodeport-addresses", "LIST",
             "CIDRs, primary, localhost, all: where nodePorts answer [primary]",
             into(config_.node_ports, flags::node_port_addresses), true);

@@ -29,6 +29,7 @@ struct Config {
     ExternalIps external_ips;
     bool published_node_addresses = true;
     bool close_other_family = false; ///< what loadBalancerSourceRanges of one family do to the other
+    Forwarding forwarding = Forwarding::snat;
     NodePortAddresses node_ports;
     RelistLimits relist_guard;
     std::string proxy_name; ///< own service-proxy-name; empty: the default proxy

@@ -102,6 +102,7 @@ std::string to_json(const Config& config)
         {"external-ips", text(config.external_ips)},
         {"published-node-addresses", config.published_node_addresses ? "on" : "off"},
         {"source-ranges-other-family", config.close_other_family ? "closed" : "open"},
+        {"forwarding", std::string{name_of(config.forwarding)}},
         {"nodeport-addresses", text(config.node_ports)},
         {"socket-lb", text(datapath.socket_lb)},
         {"xdp", text(datapath.xdp)},

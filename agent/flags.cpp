@@ -125,6 +125,13 @@ Result<bool> closed(std::string_view value)
     return error(fmt::format("\"{}\" is neither open nor closed", value));
 }
 
+Result<Forwarding> forwarding(std::string_view value)
+{
+    if (auto named = forwarding_named(value))
+        return *named;
+    return error(fmt::format("\"{}\" is neither snat nor dsr", value));
+}
+
 Result<SocketLb> socket_lb(std::string_view value)
 {
     if (value == "all")

@@ -15,6 +15,7 @@ namespace naru::flags {
 Result<std::string> node_name(std::string_view value); ///< lower case, white space round it removed
 Result<std::optional<std::set<std::string>>> devices(std::string_view value);
 Result<ExternalIps> external_ips(std::string_view value);
+Result<Forwarding> forwarding(std::string_view value);
 Result<NodePortAddresses> node_port_addresses(std::string_view value);
 Result<bool> on_off(std::string_view value);
 Result<bool> closed(std::string_view value); ///< closed or open

@@ -196,6 +196,7 @@ ServiceRow row_of(const Block& block)
     row.affinity_timeout_sec = block.affinity_timeout_sec;
     row.drop_if_empty = (block.flags & LB_SERVICE_DROP_IF_EMPTY) != 0;
     row.algorithm = block.algorithm;
+    row.forwarding = forwarding_of(block);
     return row;
 }
 

@@ -35,6 +35,8 @@ std::uint32_t lifetime_sec(const lb_ct& entry, std::uint8_t proto, const lb_conf
     case LB_CT_OPEN:
         return config.tcp_unreplied_sec;
     case LB_CT_ESTABLISHED:
+        if ((entry.flags & LB_CT_DSR) && (entry.flags & LB_CT_FIN))
+            return LB_DSR_FIN_SEC;
         return config.tcp_established_sec;
     default:
         return config.tcp_closing_sec;

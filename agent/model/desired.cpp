@@ -76,6 +76,7 @@ public:
         check_slices();
         affinity_sec_ = affinity();
         algorithm_ = algorithm();
+        forwarding_ = forwarding();
         check_ranges();
         check_health();
         publishes_nodes_ = publishes_nodes();
@@ -149,6 +150,17 @@ private:
         tell("UnknownAlgorithm", "naru.io/algorithm: \"" + service_.algorithm->substr(0, longest_quote) +
                                      "\" is none of " + all_algorithms() + ", it is ignored");
         return LB_ALGORITHM_DEFAULT;
+    }
+
+    Forwarding forwarding()
+    {
+        if (!service_.forwarding)
+            return view_.forwarding;
+        if (auto named = forwarding_named(*service_.forwarding))
+            return *named;
+        tell("UnknownForwarding", "naru.io/forwarding: \"" + service_.forwarding->substr(0, longest_quote) +
+                                      "\" is neither snat nor dsr, it is ignored");
+        return view_.forwarding;
     }
 
     void check_ranges()
@@ -314,6 +326,7 @@ private:
         ServiceRow row{.backends = selected.cluster,
                        .affinity_timeout_sec = affinity_sec_,
                        .algorithm = algorithm_,
+                       .forwarding = possible(forwarding_, selected.cluster),
                        .type = raw_type(service_.type),
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {
@@ -322,6 +335,7 @@ private:
                                                      .affinity_timeout_sec = affinity_sec_,
                                                      .drop_if_empty = none_here && selected.any_usable,
                                                      .algorithm = algorithm_,
+                                                     .forwarding = Forwarding::snat, // none is elsewhere
                                                      .type = row.type,
                                                      .source_ranges = {}});
         }
@@ -336,6 +350,7 @@ private:
     std::set<std::pair<Name, Protocol>> port_names_;
     std::uint32_t affinity_sec_ = 0;
     lb_algorithm algorithm_ = LB_ALGORITHM_DEFAULT;
+    Forwarding forwarding_ = Forwarding::snat;
     bool publishes_nodes_ = false;
     std::set<Address> ready_here_;   ///< of one family: its ports share their endpoints
     unsigned refused_endpoints_ = 0; ///< of the port that has most: ports share their endpoints

@@ -12,7 +12,8 @@ static_assert(sizeof(lb_block) == LB_BLOCK_ALIGN && sizeof(lb_backend) == LB_BLO
 
 constexpr std::uint32_t known_backend_flags =
     LB_BACKEND_CHOSEN | LB_BACKEND_SERVING | LB_BACKEND_LOCAL | LB_BACKEND_TERMINATING;
-constexpr std::uint32_t known_service_flags = LB_SERVICE_DROP_IF_EMPTY;
+constexpr std::uint32_t known_service_flags =
+    LB_SERVICE_DROP_IF_EMPTY | LB_SERVICE_DSR | LB_SERVICE_DSR_SHARED;
 constexpr std::uint8_t last_algorithm = LB_ALGORITHM_NQ;
 
 template <class Raw>
@@ -39,7 +40,29 @@ lb_backend to_row(const Backend& backend, std::uint32_t generation)
             .flags = flags_of(backend),
             .generation = generation,
             .weight = backend.weight,
-            .pad = {}};
+            .pad = {},
+            .next_local = 0};
+}
+
+std::uint16_t flags_of(const ServiceRow& row)
+{
+    return static_cast<std::uint16_t>(
+        (row.drop_if_empty ? LB_SERVICE_DROP_IF_EMPTY : 0) |
+        (row.forwarding == Forwarding::dsr ? LB_SERVICE_DSR : 0) |
+        (row.forwarding == Forwarding::shared_address ? LB_SERVICE_DSR_SHARED : 0));
+}
+
+/// What comes encapsulated names a backend of this node by its address: such rows are a list, so that a
+/// program finds them among however many others. Returns where it begins.
+std::uint16_t link_local_rows(std::vector<lb_backend>& rows)
+{
+    std::uint16_t next = 0;
+    for (auto at = rows.size(); at-- > 0;)
+        if (rows[at].flags & LB_BACKEND_LOCAL) {
+            rows[at].next_local = next;
+            next = static_cast<std::uint16_t>(at + 1);
+        }
+    return next;
 }
 
 using Occupied = std::vector<std::pair<SocketAddress, std::uint16_t>>;
@@ -140,7 +163,8 @@ bool header_holds(const lb_block& header, std::uint32_t service_number, lb_servi
                       .affinity_epoch = header.affinity_epoch,
                       .flags = static_cast<std::uint16_t>(header.flags & known_service_flags),
                       .algorithm = std::min<std::uint8_t>(header.algorithm, last_algorithm),
-                      .pad = {}};
+                      .pad = {},
+                      .first_local = header.first_local};
     return same_bytes(header, expected);
 }
 
@@ -153,7 +177,8 @@ bool row_holds(const lb_backend& row)
                         .flags = static_cast<std::uint16_t>(row.flags & known_backend_flags),
                         .generation = row.generation,
                         .weight = row.weight,
-                        .pad = {}};
+                        .pad = {},
+                        .next_local = row.next_local};
     return same_bytes(row, expected);
 }
 
@@ -163,6 +188,15 @@ bool rows_hold(const Block& block)
         return false;
     auto rows = occupied(&block);
     return std::ranges::adjacent_find(rows, {}, &Occupied::value_type::first) == rows.end();
+}
+
+bool links_hold(const Block& block)
+{
+    auto rows = block.rows;
+    for (auto& row : rows)
+        row.next_local = 0;
+    const auto first = block.flags & LB_SERVICE_DSR ? link_local_rows(rows) : std::uint16_t{0};
+    return first == block.first_local && std::ranges::equal(rows, block.rows, same_bytes<lb_backend>);
 }
 
 bool slots_hold(const Block& block)
@@ -182,9 +216,16 @@ std::size_t block_bytes(std::size_t rows, std::size_t slots)
 
 std::size_t Block::bytes() const { return block_bytes(rows.size(), slots.size()); }
 
+Forwarding forwarding_of(const Block& block)
+{
+    if (block.flags & LB_SERVICE_DSR)
+        return Forwarding::dsr;
+    return block.flags & LB_SERVICE_DSR_SHARED ? Forwarding::shared_address : Forwarding::snat;
+}
+
 bool operator==(const Block& a, const Block& b)
 {
-    return a.flags == b.flags && a.algorithm == b.algorithm &&
+    return a.flags == b.flags && a.algorithm == b.algorithm && a.first_local == b.first_local &&
            a.affinity_timeout_sec == b.affinity_timeout_sec && a.affinity_epoch == b.affinity_epoch &&
            a.slots == b.slots && std::ranges::equal(a.rows, b.rows, same_bytes<lb_backend>);
 }
@@ -196,7 +237,7 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
         return std::nullopt;
 
     Block block;
-    block.flags = row.drop_if_empty ? LB_SERVICE_DROP_IF_EMPTY : 0;
+    block.flags = flags_of(row);
     block.algorithm = row.algorithm;
     block.affinity_timeout_sec = row.affinity_timeout_sec;
     if (row.affinity_timeout_sec)
@@ -214,6 +255,8 @@ std::optional<Block> place(const Block* installed, const ServiceRow& row, Genera
         if (backend.chosen)
             chosen.push_back({.at = backend.at, .weight = backend.weight, .position = seat.position});
     }
+    if (block.flags & LB_SERVICE_DSR)
+        block.first_local = link_local_rows(block.rows);
     block.slots = slots_for(row.algorithm, chosen, row.backends.size(), seed);
     return block;
 }
@@ -239,7 +282,8 @@ void encode(const Block& block, std::uint32_t service_number, std::span<std::byt
                     .affinity_epoch = block.affinity_epoch,
                     .flags = block.flags,
                     .algorithm = static_cast<std::uint8_t>(block.algorithm),
-                    .pad = {}};
+                    .pad = {},
+                    .first_local = block.first_local};
     put(&header, sizeof header);
     put(block.rows.data(), block.rows.size() * sizeof(lb_backend));
     put(block.slots.data(), block.slots.size() * sizeof(std::uint16_t));
@@ -263,10 +307,11 @@ std::optional<Block> decode(std::span<const std::byte> bytes, std::uint32_t serv
                 .affinity_timeout_sec = header.affinity_timeout_sec,
                 .affinity_epoch = header.affinity_epoch,
                 .flags = header.flags,
-                .algorithm = static_cast<lb_algorithm>(header.algorithm)};
+                .algorithm = static_cast<lb_algorithm>(header.algorithm),
+                .first_local = header.first_local};
     reader.read(block.rows.data(), block.rows.size());
     reader.read(block.slots.data(), block.slots.size());
-    if (!rows_hold(block) || !slots_hold(block))
+    if (!rows_hold(block) || !links_hold(block) || !slots_hold(block))
         return std::nullopt;
     return block;
 }

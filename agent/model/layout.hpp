@@ -37,6 +37,7 @@ struct Block {
     std::uint32_t affinity_epoch = 0;
     std::uint16_t flags = 0;
     lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
+    std::uint16_t first_local = 0; ///< see lb_block
 
     std::size_t bytes() const; ///< padded to LB_BLOCK_ALIGN
 };
@@ -47,6 +48,8 @@ struct Block {
 /// and one generation in both, so that a flow finds it by whichever set its frontend names.
 std::optional<Block> place(const Block* installed, const ServiceRow& row, Generations& generations,
                            std::uint32_t seed, const Block* sibling = nullptr);
+
+Forwarding forwarding_of(const Block& block);
 
 /// Same header, rows and slots: nothing to publish.
 bool operator==(const Block& a, const Block& b);

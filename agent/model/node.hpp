@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "address.hpp"
+#include "forwarding.hpp"
 
 namespace naru {
 
@@ -50,6 +51,7 @@ struct NodeView {
     bool published_node_addresses = true;
     /// `--source-ranges-other-family closed`: loadBalancerSourceRanges of one family shut out the other.
     bool close_other_family = false;
+    Forwarding forwarding = Forwarding::snat; ///< of Services that say nothing else
     std::set<SocketAddress>
         api_servers;        ///< as configured; the endpoints of default/kubernetes are known anyway
     std::string proxy_name; ///< own service-proxy-name; empty: only Services without the label

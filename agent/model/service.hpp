@@ -58,6 +58,7 @@ struct Service {
     bool client_ip_affinity = false;
     std::optional<std::uint32_t> affinity_timeout_sec;
     std::optional<std::string> algorithm; ///< annotation naru.io/algorithm, as written
+    std::optional<std::string> forwarding; ///< annotation naru.io/forwarding, as written
     TrafficPolicy external_policy = TrafficPolicy::cluster;
     TrafficPolicy internal_policy = TrafficPolicy::cluster;
     Port health_check_node_port;           ///< 0: none

@@ -63,6 +63,8 @@ void append(std::string& out, const ServiceId& id, const ServiceRow& row)
         out += " affinity " + std::to_string(row.affinity_timeout_sec) + "s";
     if (row.algorithm != LB_ALGORITHM_DEFAULT)
         out.append(" algorithm ").append(name_of(row.algorithm));
+    if (row.forwarding != Forwarding::snat)
+        out.append(" forwarding ").append(name_of(row.forwarding));
     if (row.drop_if_empty)
         out += " drop-if-empty";
     for (std::string_view before = " admits "; const auto& range : row.source_ranges) {

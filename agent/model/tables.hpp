@@ -13,6 +13,7 @@
 
 #include "address.hpp"
 #include "backends.hpp"
+#include "forwarding.hpp"
 #include "service.hpp"
 
 namespace naru {
@@ -41,6 +42,7 @@ struct ServiceRow {
     std::uint32_t affinity_timeout_sec = 0; ///< 0: none
     bool drop_if_empty = false;
     lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
+    Forwarding forwarding = Forwarding::snat;
     lb_service_type type = LB_TYPE_CLUSTER_IP;
     std::vector<Cidr> source_ranges; ///< sorted; admitted clients where a frontend checks them
 

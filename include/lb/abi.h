@@ -77,6 +77,10 @@ struct lb_service {
 
 /* Nothing may be chosen, but some node has a usable endpoint: drop instead of reject. */
 #define LB_SERVICE_DROP_IF_EMPTY (1 << 0)
+/* From outside to backends on other nodes: encapsulated (direct server return) instead of a source of this node. */
+#define LB_SERVICE_DSR (1 << 1)
+/* That was asked for, but backends share an address, and the outer header names no more than that. */
+#define LB_SERVICE_DSR_SHARED (1 << 2)
 
 /* What names the slot of a new flow; the IPVS set after ipvsadm(8). */
 enum lb_algorithm {
@@ -105,7 +109,8 @@ struct lb_block {
 	__u32 affinity_epoch;	    /* generation at which affinity was switched on; older entries are void */
 	__u16 flags;		    /* LB_SERVICE_* */
 	__u8 algorithm;		    /* enum lb_algorithm */
-	__u8 pad[13];
+	__u8 pad[11];
+	__u16 first_local; /* with LB_SERVICE_DSR: position + 1 of the first row with LB_BACKEND_LOCAL; 0: none */
 };
 
 /* May be named by slots: new flows can land here. */
@@ -125,8 +130,12 @@ struct lb_backend {
 	__u16 flags;	  /* LB_BACKEND_* */
 	__u32 generation; /* given once on this node, for ever; a ct or affinity entry with another one is void */
 	__u16 weight; /* 0: no new flow lands here */
-	__u16 pad[3];
+	__u16 pad[2];
+	__u16 next_local; /* position + 1 of the next one, always higher; 0: none */
 };
+
+/* As many backends of a service on one node are looked at for the one that an outer header names. */
+#define LB_LOCAL_MAX 256
 
 #define LB_MAX_ROWS 32768
 #define LB_MAX_SLOTS 65521
@@ -244,6 +253,12 @@ struct lb_load {
 	__u64 opened;
 	__u64 closed;
 };
+
+/* Sent on encapsulated: `via` is the source of the outer header. There is no entry for replies, which pass elsewhere,
+ * so the flow counts as answered from its beginning. */
+#define LB_CT_DSR (1 << 7)
+/* Of such a flow only the client's FIN is seen: so long it may then stay idle. */
+#define LB_DSR_FIN_SEC 120
 
 /* ClientIP affinity: one client on one frontend. */
 struct lb_affinity_key {

@@ -39,7 +39,11 @@
 	X(FRAGMENT_WAIT, "fragment_wait", "fragment queued again until its first one came")     \
 	X(FRAGMENT_OVERLAP, "fragment_overlap", "dropped: fragment over bytes sent before")     \
 	X(ICMP_TO_CLIENT, "icmp_to_client", "ICMP error about a request, for its client")       \
-	X(ICMP_TO_BACKEND, "icmp_to_backend", "ICMP error about an answer, for its backend")
+	X(ICMP_TO_BACKEND, "icmp_to_backend", "ICMP error about an answer, for its backend")    \
+	X(ENCAPSULATED, "encapsulated", "sent to a backend's node, which answers the client")   \
+	X(DECAPSULATED, "decapsulated", "encapsulated by another node for a backend here")      \
+	X(TUNNEL_REFUSED, "tunnel_refused", "dropped: encapsulated as no node would do it")     \
+	X(TUNNEL_UNHEARD, "tunnel_unheard", "ICMP error: flow goes on without encapsulation")
 
 enum lb_reason {
 #define X(symbol, key, meaning) LB_##symbol,

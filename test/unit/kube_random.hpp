@@ -95,6 +95,8 @@ inline Service random_service(Random& random)
         out.proxy_name = random.text();
     if (random.coin())
         out.algorithm = random.text().substr(0, 64);
+    if (random.coin())
+        out.forwarding = random.text().substr(0, 64);
     out.headless_label = random.one_in(4);
     return out;
 }
@@ -176,6 +178,8 @@ inline RandomMetadata metadata_of(const Service& service, Random& random)
         out.labels.emplace_back("service.kubernetes.io/service-proxy-name", *service.proxy_name);
     if (service.algorithm)
         out.annotations.emplace_back("naru.io/algorithm", *service.algorithm);
+    if (service.forwarding)
+        out.annotations.emplace_back("naru.io/forwarding", *service.forwarding);
     if (service.headless_label)
         out.labels.emplace_back("service.kubernetes.io/headless", random.text());
     return out;

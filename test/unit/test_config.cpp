@@ -80,6 +80,8 @@ TEST_CASE("every flag takes its value as the next word")
                        "closed",
                        "--socket-lb",
                        "host",
+                       "--forwarding",
+                       "dsr",
                        "--nodeport-addresses",
                        "all",
                        "--healthz-bind-address",
@@ -98,6 +100,7 @@ TEST_CASE("every flag takes its value as the next word")
     CHECK_FALSE(got.published_node_addresses);
     CHECK(got.close_other_family);
     CHECK(got.datapath.socket_lb == SocketLb::host);
+    CHECK(got.forwarding == Forwarding::dsr);
     CHECK((got.node_ports.all && !got.node_ports.primary));
     CHECK((got.healthz.host == "::" && got.healthz.port == 1));
     CHECK(got.metrics.port == 2);
@@ -200,9 +203,9 @@ TEST_CASE("help and version end well whatever else is wrong")
     }
     CHECK(parse({"--version"}).output.starts_with("naru-agent "));
     auto help = parse({"--help", "--socket-lb", "some"}).output;
-    for (const char* flag :
-         {"--manifests DIR", "--hostname-override", "--bpf-path", "--cgroup-path", "--devices",
-          "--external-ips", "--socket-lb", "--nodeport-addresses", "--healthz-bind-address",
-          "--metrics-bind-address", "--cleanup", "-v", "--logging-format", "--version", "--help"})
+    for (const char* flag : {"--manifests DIR", "--hostname-override", "--bpf-path", "--cgroup-path",
+                             "--devices", "--external-ips", "--socket-lb", "--forwarding snat|dsr",
+                             "--nodeport-addresses", "--healthz-bind-address", "--metrics-bind-address",
+                             "--cleanup", "-v", "--logging-format", "--version", "--help"})
         CHECK(help.contains(flag));
 }

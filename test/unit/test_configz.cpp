@@ -15,7 +15,8 @@ TEST_CASE("the defaults read as the flags are written")
           R"("hostname-override":"n1",)"
           R"("bpf-path":"/sys/fs/bpf/naru","cgroup-path":"",)"
           R"("devices":"auto","external-ips":"on","published-node-addresses":"on",)"
-          R"("source-ranges-other-family":"open","nodeport-addresses":"primary","socket-lb":"all",)"
+          R"("source-ranges-other-family":"open","forwarding":"snat","nodeport-addresses":"primary",)"
+          R"("socket-lb":"all","xdp":"auto",)"
           R"("healthz-bind-address":"0.0.0.0:10256","metrics-bind-address":"127.0.0.1:10249",)"
           R"("logging-format":"text","v":2,"seed":1851880053,"arena-bytes":67108864})");
 }
@@ -44,6 +45,7 @@ TEST_CASE("lists and other choices read as they were given")
     config.close_other_family = true;
     config.datapath.socket_lb = SocketLb::host;
     config.datapath.xdp = XdpMode::native;
+    config.forwarding = Forwarding::dsr;
     config.healthz = {"::", 1};
     const auto json = to_json(config);
     CHECK_THAT(json, Catch::Contains(R"("manifests":"/a\"b")") &&
@@ -52,7 +54,7 @@ TEST_CASE("lists and other choices read as they were given")
                          Catch::Contains(R"("nodeport-addresses":"localhost,10.0.0.0/8")") &&
                          Catch::Contains(R"("published-node-addresses":"off")") &&
                          Catch::Contains(R"("source-ranges-other-family":"closed")") &&
-                         Catch::Contains(R"("socket-lb":"host")") &&
-                         Catch::Contains(R"("xdp":"native")") &&
+                         Catch::Contains(R"("socket-lb":"host")") && Catch::Contains(R"("xdp":"native")") &&
+                         Catch::Contains(R"("forwarding":"dsr")") &&
                          Catch::Contains(R"("healthz-bind-address":"[::]:1")"));
 }

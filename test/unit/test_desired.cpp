@@ -466,6 +466,25 @@ TEST_CASE("hostile endpoint addresses are told, the others serve", "[desired]")
     CHECK(reasons(d) == "EndpointRefused");
 }
 
+TEST_CASE("an annotation names the forwarding, else the flag does, and local sets have none", "[desired]")
+{
+    auto s = load_balancer();
+    NodeView direct = view();
+    direct.forwarding = Forwarding::dsr;
+    auto cluster_of = [](const Desired& d) { return set(d, Scope::cluster).forwarding; };
+    CHECK(cluster_of(desire(s)) == Forwarding::snat);
+    CHECK(cluster_of(desire(s, {}, direct)) == Forwarding::dsr);
+    CHECK(set(desire(s, {}, direct), Scope::local).forwarding == Forwarding::snat);
+    s.forwarding = "dsr";
+    CHECK(cluster_of(desire(s)) == Forwarding::dsr);
+    s.forwarding = "snat";
+    CHECK(cluster_of(desire(s, {}, direct)) == Forwarding::snat);
+    s.forwarding = "roundabout";
+    CHECK(cluster_of(desire(s)) == Forwarding::snat);
+    CHECK(cluster_of(desire(s, {}, direct)) == Forwarding::dsr);
+    CHECK(reasons(desire(s)) == "UnknownForwarding");
+}
+
 TEST_CASE("a set never grows beyond a block: chosen endpoints stay, in order", "[desired]")
 {
     std::vector<Endpoint> endpoints;

@@ -161,3 +161,11 @@ TEST_CASE("the nearest word is offered only when it is near")
     CHECK_FALSE(flags::nearest("--kubeconfig", known));
     CHECK_FALSE(flags::nearest("", known));
 }
+
+TEST_CASE("packets go on with a source of this node or encapsulated")
+{
+    CHECK(flags::forwarding("snat").value() == Forwarding::snat);
+    CHECK(flags::forwarding("dsr").value() == Forwarding::dsr);
+    for (const char* wrong : {"", "DSR", "none"})
+        CHECK(refused(flags::forwarding(wrong), "is neither snat nor dsr"));
+}

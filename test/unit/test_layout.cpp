@@ -295,6 +295,37 @@ TEST_CASE("a block that contradicts itself is not read", "[layout]")
     CHECK(decode_with(*block, slots, 2));
 }
 
+TEST_CASE("rows of this node are a list where packets may come encapsulated, and only there", "[layout]")
+{
+    Generations generations{1};
+    auto row = row_of({"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"});
+    row.backends = edited(row.backends, [](auto& list) { list[1].local = list[3].local = true; });
+    auto plain = place(nullptr, row, generations, seed);
+    CHECK(plain->first_local == 0);
+    CHECK(plain->rows[1].next_local == 0);
+
+    row.forwarding = Forwarding::dsr;
+    auto block = place(&*plain, row, generations, seed);
+    CHECK(forwarding_of(*block) == Forwarding::dsr);
+    CHECK(block->first_local == 2);
+    CHECK(block->rows[1].next_local == 4);
+    CHECK(block->rows[3].next_local == 0);
+    CHECK_FALSE(*block == *plain);
+    auto bytes = encode(*block, 7);
+    CHECK(decode(bytes, 7, record_of(*block)) == *block);
+    constexpr std::size_t rows = sizeof(lb_block);
+    CHECK_FALSE(decode_with(*block, offsetof(lb_block, first_local), 4)); // skips one
+    CHECK_FALSE(
+        decode_with(*block, rows + sizeof(lb_backend) + offsetof(lb_backend, next_local), 2)); // itself
+    CHECK_FALSE(
+        decode_with(*block, rows + offsetof(lb_backend, next_local), 4)); // from a row that is not in it
+
+    row.forwarding = Forwarding::shared_address;
+    auto shared = place(&*block, row, generations, seed);
+    CHECK(forwarding_of(*shared) == Forwarding::shared_address);
+    CHECK(shared->first_local == 0);
+}
+
 TEST_CASE("a service without backends is a header", "[layout]")
 {
     Generations generations{1};

@@ -67,7 +67,7 @@ metadata:
   labels:
     service.kubernetes.io/service-proxy-name: other
     service.kubernetes.io/headless: ""
-  annotations: {naru.io/algorithm: sh}
+  annotations: {naru.io/algorithm: sh, naru.io/forwarding: dsr}
 spec:
   type: LoadBalancer
   clusterIP: 10.96.0.10
@@ -104,6 +104,7 @@ status:
               .client_ip_affinity = true,
               .affinity_timeout_sec = 60,
               .algorithm = "sh",
+              .forwarding = "dsr",
               .external_policy = TrafficPolicy::local,
               .internal_policy = TrafficPolicy::local,
               .health_check_node_port = {31000},
@@ -124,6 +125,7 @@ TEST_CASE("a short Service has the defaults of the API")
                                                              .source_ranges = {},
                                                              .affinity_timeout_sec = {},
                                                              .algorithm = {},
+                                                             .forwarding = {},
                                                              .health_check_node_port = {},
                                                              .proxy_name = {}});
 }

@@ -39,6 +39,8 @@ std::uint32_t lifetime_sec(const lb_ct& entry, std::uint8_t proto, const lb_conf
         return entry.state == LB_CT_OPEN ? lifetimes.udp_unreplied_sec : lifetimes.udp_sec;
     if (entry.state == LB_CT_OPEN)
         return lifetimes.tcp_unreplied_sec;
+    if (entry.state == LB_CT_ESTABLISHED && (entry.flags & LB_CT_DSR) && (entry.flags & LB_CT_FIN))
+        return LB_DSR_FIN_SEC;
     return entry.state == LB_CT_ESTABLISHED ? lifetimes.tcp_established_sec : lifetimes.tcp_closing_sec;
 }
 

@@ -124,13 +124,15 @@ std::string frontend_text(const Snapshot& tables, const Flow& flow, const lb_fro
 }
 
 /// How the backend is reached, and what that is counted as.
-lb_reason way_to(const Flow& flow, const lb_backend& backend)
+lb_reason way_to(const Flow& flow, const Block& block, const lb_backend& backend)
 {
     if (!flow.from)
         return LB_TRANSLATED;
     if (Address::from(backend.addr) == *flow.from)
         return LB_HAIRPIN;
-    return flow.outside && !(backend.flags & LB_BACKEND_LOCAL) ? LB_FORWARD_REMOTE : LB_FORWARD_LOCAL;
+    if (!flow.outside || (backend.flags & LB_BACKEND_LOCAL))
+        return LB_FORWARD_LOCAL;
+    return forwarding_of(block) == Forwarding::dsr ? LB_ENCAPSULATED : LB_FORWARD_REMOTE;
 }
 
 const char* rewrite_text(lb_reason way)
@@ -140,6 +142,8 @@ const char* rewrite_text(lb_reason way)
         return "the socket gets the backend's address; its packets need nothing";
     case LB_FORWARD_LOCAL:
         return "destination becomes the backend, source kept";
+    case LB_ENCAPSULATED:
+        return "unchanged, in another IP header for the backend; its node answers the client directly";
     default:
         return "destination becomes the backend, source an address of this node";
     }
@@ -151,7 +155,7 @@ std::set<lb_reason> tell_candidates(const Flow& flow, const Block& block, std::v
     std::set<lb_reason> ways;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         const auto& backend = block.rows[candidates[i].position];
-        auto way = way_to(flow, backend);
+        auto way = way_to(flow, block, backend);
         ways.insert(way);
         if (i >= shown_candidates)
             continue;

@@ -75,6 +75,17 @@ std::string policy(const lb_frontend& frontend, const ServiceName& name)
     }
 }
 
+/// How clients outside reach backends of other nodes.
+Value forwarding(const Snapshot& tables, const lb_frontend& frontend)
+{
+    const auto* view = tables.find(frontend.outside);
+    if (!view || !view->block)
+        return {};
+    if (view->name && view->name->scope == LB_SCOPE_LOCAL)
+        return std::string{"none (backends of this node only)"};
+    return std::string{name_of(forwarding_of(*view->block))};
+}
+
 std::string summary(const Block& block, const ServiceName* name)
 {
     auto count = count_backends(block);
@@ -102,6 +113,7 @@ std::vector<Column> columns()
             {"", "total"},
             {"INSIDE", "inside", true},
             {"OUTSIDE", "outside", true},
+            {"FORWARDING", "forwarding", true},
             {"FLAGS", "flags"},
             {"SHADOWED", "shadowed", true}};
 }
@@ -118,13 +130,25 @@ Row row_of(const Snapshot& tables, const lb_frontend_key& key, const lb_frontend
     auto frontend_address = frontend_text(key);
     bool wildcard = is_wildcard(key);
 
-    return {{number(id), wildcard ? frontend_address : frontend_address + '/' + protocol_word(key.proto),
-             frontend_address, wildcard ? Value{} : Value{protocol_word(key.proto)}, kind_word(frontend.kind),
-             tables.label(id), of_name(&ServiceName::ns), of_name(&ServiceName::name),
-             of_name(&ServiceName::port_name), name ? Value{type_word(name->type)} : Value{},
-             name ? Value{policy(frontend, *name)} : Value{}, block ? Value{summary(*block, name)} : Value{},
-             block ? chosen_backends(*block) : std::vector<std::string>{}, count.chosen, count.total,
-             number(frontend.inside), number(frontend.outside), flags_of(tables, key, frontend),
+    return {{number(id),
+             wildcard ? frontend_address : frontend_address + '/' + protocol_word(key.proto),
+             frontend_address,
+             wildcard ? Value{} : Value{protocol_word(key.proto)},
+             kind_word(frontend.kind),
+             tables.label(id),
+             of_name(&ServiceName::ns),
+             of_name(&ServiceName::name),
+             of_name(&ServiceName::port_name),
+             name ? Value{type_word(name->type)} : Value{},
+             name ? Value{policy(frontend, *name)} : Value{},
+             block ? Value{summary(*block, name)} : Value{},
+             block ? chosen_backends(*block) : std::vector<std::string>{},
+             count.chosen,
+             count.total,
+             number(frontend.inside),
+             number(frontend.outside),
+             forwarding(tables, frontend),
+             flags_of(tables, key, frontend),
              tables.waiting_for(key)},
             wildcard || (frontend.flags & LB_FRONTEND_TOMBSTONE) != 0};
 }

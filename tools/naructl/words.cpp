@@ -121,8 +121,9 @@ std::vector<std::string> backend_states(std::uint16_t flags)
 
 std::vector<std::string> ct_flag_words(std::uint8_t flags)
 {
-    constexpr std::array<std::pair<std::uint8_t, std::string_view>, 5> known{{{LB_CT_HAIRPIN, "hairpin"},
+    constexpr std::array<std::pair<std::uint8_t, std::string_view>, 6> known{{{LB_CT_HAIRPIN, "hairpin"},
                                                                               {LB_CT_SNAT, "snat"},
+                                                                              {LB_CT_DSR, "dsr"},
                                                                               {LB_CT_REPLIED, "replied"},
                                                                               {LB_CT_SPOKE, "spoke"},
                                                                               {LB_CT_FIN, "fin"}}};

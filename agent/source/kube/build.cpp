@@ -78,6 +78,8 @@ void Metadata::annotation(std::string_view name, std::string_view value)
         algorithm = value;
     else if (name == annotation_weight)
         weight = value;
+    else if (name == annotation_forwarding)
+        forwarding = value;
 }
 
 void take(const Metadata& metadata, Service& service)
@@ -88,6 +90,8 @@ void take(const Metadata& metadata, Service& service)
     service.proxy_name = metadata.proxy_name;
     if (metadata.algorithm) // the names are short, but all of the annotations may be 256 KiB
         service.algorithm = metadata.algorithm->substr(0, longest_annotation);
+    if (metadata.forwarding)
+        service.forwarding = metadata.forwarding->substr(0, longest_annotation);
     service.headless_label = metadata.headless;
 }
 

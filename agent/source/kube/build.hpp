@@ -14,6 +14,7 @@ inline constexpr std::string_view label_proxy_name = "service.kubernetes.io/serv
 inline constexpr std::string_view label_zone = "topology.kubernetes.io/zone";
 inline constexpr std::string_view annotation_algorithm = "naru.io/algorithm";
 inline constexpr std::string_view annotation_weight = "naru.io/weight";
+inline constexpr std::string_view annotation_forwarding = "naru.io/forwarding";
 inline constexpr std::size_t longest_annotation = 64; ///< of a name; the rest is cut off
 inline constexpr std::string_view annotation_initial_events_end = "k8s.io/initial-events-end";
 inline constexpr std::string_view taint_autoscaler = "ToBeDeletedByClusterAutoscaler";
@@ -29,7 +30,7 @@ struct Metadata {
     std::int64_t created_sec = 0;
     bool being_deleted = false;
     bool initial_events_end = false;
-    std::optional<std::string_view> service_name, proxy_name, zone, algorithm, weight;
+    std::optional<std::string_view> service_name, proxy_name, zone, algorithm, weight, forwarding;
     bool headless = false;
 
     void label(std::string_view name, std::string_view value);

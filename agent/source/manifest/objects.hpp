@@ -14,6 +14,7 @@ namespace naru {
 inline constexpr std::string_view label_service_name = "kubernetes.io/service-name";
 inline constexpr std::string_view annotation_algorithm = "naru.io/algorithm";
 inline constexpr std::string_view annotation_weight = "naru.io/weight";
+inline constexpr std::string_view annotation_forwarding = "naru.io/forwarding";
 inline constexpr std::string_view label_headless = "service.kubernetes.io/headless";
 inline constexpr std::string_view label_proxy_name = "service.kubernetes.io/service-proxy-name";
 inline constexpr std::string_view label_zone = "topology.kubernetes.io/zone";

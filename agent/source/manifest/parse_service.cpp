@@ -29,7 +29,9 @@ void read_metadata(Fields& fields, const Value& object, Service& service)
     auto labels = fields.map(metadata, "labels");
     service.proxy_name = fields.text(labels, label_proxy_name);
     service.headless_label = fields.text(labels, label_headless).has_value();
-    service.algorithm = fields.text(fields.map(metadata, "annotations"), annotation_algorithm);
+    const auto annotations = fields.map(metadata, "annotations");
+    service.algorithm = fields.text(annotations, annotation_algorithm);
+    service.forwarding = fields.text(annotations, annotation_forwarding);
 }
 
 ServicePort read_port(Fields& fields, const Value& element)

@@ -148,6 +148,17 @@ TEST_CASE("turns name everybody who has one, loads the backend that has least")
     CHECK(with(LB_ALGORITHM_NQ, 1, 0).contains("-> position 1"));
 }
 
+TEST_CASE("what is encapsulated for another node is told so, what stays here is not")
+{
+    auto tables = shop();
+    tables.services.at(1).block->flags |= LB_SERVICE_DSR;
+    auto flow = from_outside("203.0.113.9:4711", "10.96.0.1:80/TCP");
+    tables.services.at(1).block->algorithm = LB_ALGORITHM_RANDOM; // both backends may be chosen
+    CHECK(verdict(tables, flow) == "forward_local encapsulated");
+    CHECK(story(tables, flow).contains("in another IP header"));
+    CHECK(verdict(tables, from_pod("10.1.0.9", "10.96.0.1:80/TCP")) == "forward_local");
+}
+
 TEST_CASE("a pod that may get itself as backend is told so")
 {
     CHECK(verdict(shop(), from_pod("10.1.0.1", "10.96.0.1:80/TCP")) == "forward_local hairpin");

@@ -26,8 +26,8 @@ TEST_CASE("a frontend is one line with its Service, policy and usable backends")
 TEST_CASE("a document has every row, with addresses as text and numbers as numbers")
 {
     CHECK(render(ctl::services(shop(), {}), Format::json, true) == R"([
-  {"id": null, "frontend": "10.96.0.1:*", "protocol": null, "kind": "address", "namespace": null, "name": null, "port_name": null, "type": null, "policy": null, "backends": [], "usable": 0, "total": 0, "inside": null, "outside": null, "flags": [], "shadowed": []},
-  {"id": 1, "frontend": "10.96.0.1:80", "protocol": "TCP", "kind": "ClusterIP", "namespace": "shop", "name": "web", "port_name": "http", "type": "ClusterIP", "policy": "itp=Cluster", "backends": ["10.1.0.1:8080", "10.1.0.2:8080"], "usable": 2, "total": 2, "inside": 1, "outside": 1, "flags": [], "shadowed": []}
+  {"id": null, "frontend": "10.96.0.1:*", "protocol": null, "kind": "address", "namespace": null, "name": null, "port_name": null, "type": null, "policy": null, "backends": [], "usable": 0, "total": 0, "inside": null, "outside": null, "forwarding": null, "flags": [], "shadowed": []},
+  {"id": 1, "frontend": "10.96.0.1:80", "protocol": "TCP", "kind": "ClusterIP", "namespace": "shop", "name": "web", "port_name": "http", "type": "ClusterIP", "policy": "itp=Cluster", "backends": ["10.1.0.1:8080", "10.1.0.2:8080"], "usable": 2, "total": 2, "inside": 1, "outside": 1, "forwarding": "snat", "flags": [], "shadowed": []}
 ]
 )");
 }
@@ -48,6 +48,26 @@ TEST_CASE("outside addresses are judged by the set and the policy of clients fro
                      to_raw(2, cidr("10.0.0.0/8"))};
     CHECK(table(tables) == "2  192.0.2.10:80/TCP  LoadBalancer  shop/web:http  etp=Local  1 local, 2 total  "
                            "affinity=10800s,ranges=2\n");
+}
+
+TEST_CASE("a wide table tells how clients outside reach other nodes, and why not as was asked for")
+{
+    auto tables = shop();
+    auto shown = [&](Forwarding forwarding) {
+        auto row = row_with({backend_at("10.1.0.1:8080")});
+        row.forwarding = forwarding;
+        put_service(tables, 1, name_of("web"), row);
+        return render(ctl::services(tables, {}), Format::wide, false);
+    };
+    CHECK(shown(Forwarding::snat).contains(" snat"));
+    CHECK(shown(Forwarding::dsr).contains(" dsr"));
+    CHECK(shown(Forwarding::shared_address).contains("snat (backends share an address)"));
+    put_service(tables, 2, name_of("web", LB_SCOPE_LOCAL), {});
+    tables.frontends.clear();
+    put_frontend(tables, "192.0.2.10:80/TCP",
+                 {.inside = 1, .outside = 2, .kind = LB_KIND_LOAD_BALANCER, .flags = 0, .pad = 0});
+    CHECK(
+        render(ctl::services(tables, {}), Format::wide, false).contains("none (backends of this node only)"));
 }
 
 TEST_CASE("a frontend shows its owner, and the Services that wait for it in their order")
