@@ -7,6 +7,7 @@
 #include "fib.h"
 #include "fragment.h"
 #include "later.h"
+#include "tunnel.h"
 
 static __always_inline enum lb_reason start_flow(void *ctx, const struct lb_packet *p, __u32 ifindex, enum lb_side side,
 						 const struct lb_pick *pick, __u64 now, __u32 dice,
@@ -15,6 +16,8 @@ static __always_inline enum lb_reason start_flow(void *ctx, const struct lb_pack
 	struct lb_addr source = p->tuple.src;
 	__u8 flags = source_flags(p, side, pick);
 
+	if (flags & LB_CT_DSR)
+		return tunnel_new(pick, rw);
 	if (cfg.host_packets && side == LB_SIDE_HOST && own_device(&pick->addr)) {
 		source = pick->addr; /* as the kernel would choose for a connection to it */
 	} else if (flags & LB_CT_SNAT) {

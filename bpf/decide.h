@@ -27,6 +27,7 @@ enum lb_way {
 	LB_WAY_ROUTE,	  /* past the stack, to the neighbour the route names */
 	LB_WAY_BACK,	  /* out of the device it came in on */
 	LB_WAY_HOST,	  /* to a process of this node */
+	LB_WAY_TUNNEL,	  /* past the stack as it is, in a header of its own: `src` and `dst` are that one's */
 };
 
 struct lb_rewrite {
@@ -44,6 +45,10 @@ static __always_inline enum lb_reason rewrite_forward(const struct lb_ct *entry,
 	rw->sport = entry->via_port;
 	rw->dst = entry->to;
 	rw->dport = entry->to_port;
+	if (entry->flags & LB_CT_DSR) {
+		rw->way = LB_WAY_TUNNEL;
+		return LB_ENCAPSULATED;
+	}
 	if (!(entry->flags & LB_CT_SNAT)) {
 		rw->way = LB_WAY_STACK;
 		return LB_FORWARD_LOCAL;
@@ -166,12 +171,13 @@ static __always_inline enum lb_reason forward(const struct lb_packet *p, enum lb
 	why = select_backend(service, &client, &key, &flow, dice, now, pick);
 	if (why == LB_NO_BACKEND && !starts_flow(p))
 		return LB_NO_FLOW;
+	pick->kind = frontend->kind;
 	return why == LB_PASS ? LB_TRANSLATED : why;
 }
 
-/* Does the backend of a new flow see an address of this node? A pod that reached itself would answer itself; a
- * backend on another node would answer past this one; the answer to a process of the host must be told from those to
- * connections that it made past the frontend. */
+/* Does the backend of a new flow see an address of this node, or does its node get the packets as they are? A pod that
+ * reached itself would answer itself; a backend on another node would answer past this one; the answer to a process of
+ * the host must be told from those to connections that it made past the frontend. */
 static __always_inline __u8 source_flags(const struct lb_packet *p, enum lb_side side, const struct lb_pick *pick)
 {
 	if (side == LB_SIDE_HOST)
@@ -179,11 +185,12 @@ static __always_inline __u8 source_flags(const struct lb_packet *p, enum lb_side
 	if (lb_addr_equal(&pick->addr, &p->tuple.src))
 		return LB_CT_SNAT | LB_CT_HAIRPIN;
 	if (side == LB_SIDE_OUTSIDE && !(pick->flags & LB_BACKEND_LOCAL))
-		return LB_CT_SNAT;
+		return pick->dsr ? LB_CT_DSR | LB_CT_REPLIED : LB_CT_SNAT;
 	return 0;
 }
 
-/* Enters both directions of a new flow. `source`: the address the backend shall see. */
+/* Enters both directions of a new flow. `source`: the address the backend shall see, or its node in the outer header;
+ * then the answers pass elsewhere and need no entry. */
 static __always_inline enum lb_reason track(const struct lb_packet *p, const struct lb_pick *pick,
 					    const struct lb_addr *source, __u8 flags, __u64 now, __u32 dice,
 					    struct lb_rewrite *rw)
@@ -211,8 +218,12 @@ static __always_inline enum lb_reason track(const struct lb_packet *p, const str
 
 	if (!within_limit(LB_LIMIT_NEW_FLOW, cfg.new_flow_per_sec, now))
 		return LB_NEW_FLOW_LIMIT;
-	if (!reserve(&back, &entry, now, dice))
+	if (flags & LB_CT_DSR) {
+		if (p->tuple.proto != IPPROTO_TCP)
+			entry.state = LB_CT_ESTABLISHED;
+	} else if (!reserve(&back, &entry, now, dice)) {
 		return LB_NO_PORT;
+	}
 
 	entry.to = back.src;
 	entry.via = back.dst;

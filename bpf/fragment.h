@@ -85,7 +85,7 @@ static __always_inline bool fragment_lives(const struct lb_fragment *f, __u64 no
 /* Pieces of it go somewhere, or back. */
 static __always_inline bool sends_on(enum lb_reason why)
 {
-	return (why != LB_PASS && why <= LB_REPLY_SNAT) || why == LB_ECHO;
+	return (why != LB_PASS && why <= LB_REPLY_SNAT) || why == LB_ECHO || why == LB_ENCAPSULATED;
 }
 
 /* An address where replies and requests of ours arrive among packets of the host's own. */

@@ -164,6 +164,12 @@ static __always_inline enum lb_reason relate(struct __sk_buff *skb, const struct
 	if (!entry)
 		return unrelated(p, seen, LB_NO_FLOW);
 
+	if (entry->flags & LB_CT_DSR) { /* found as a request's: the backend's node knows the rest */
+		rw->src = entry->via;
+		rw->dst = entry->to;
+		rw->way = LB_WAY_TUNNEL;
+		return why;
+	}
 	error->names.src = entry->to;
 	error->names.dst = entry->via;
 	error->names.sport = entry->to_port;

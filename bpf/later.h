@@ -11,11 +11,13 @@
 #define LB_RELATED LB_ICMP_TO_CLIENT
 /* A piece of a datagram, not the first one. */
 #define LB_PIECE LB_FRAGMENT_WAIT
+/* A packet in another IP header: whether it is for this node is found out later. */
+#define LB_TUNNELLED LB_DECAPSULATED
 
 static __always_inline bool is_for_later(enum lb_reason why)
 {
 	return why == LB_RELATED || why == LB_NO_BACKEND || why == LB_PORT_UNSERVED || why == LB_BACKEND_GONE ||
-	       why == LB_TOO_BIG || why == LB_TTL_EXCEEDED;
+	       why == LB_TOO_BIG || why == LB_TTL_EXCEEDED || why == LB_TUNNELLED || why == LB_ENCAPSULATED;
 }
 
 static __always_inline __u64 later(const struct lb_packet *p, enum lb_reason why, __u16 mtu)

@@ -16,7 +16,8 @@ struct lb_pick {
 	__be16 port;
 	__u16 flags; /* LB_BACKEND_* */
 	__u16 position;
-	__u16 pad;
+	__u8 dsr;  /* what goes to another node goes encapsulated... */
+	__u8 kind; /* ...and for a NodePort with the frontend's address as source */
 	__u32 service;
 	__u32 generation;
 };
@@ -85,6 +86,7 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 	if (!record.slots)
 		return block->flags & LB_SERVICE_DROP_IF_EMPTY ? LB_NO_LOCAL_ENDPOINTS : LB_NO_BACKEND;
 
+	pick->dsr = !!(block->flags & LB_SERVICE_DSR);
 	timeout_sec = block->affinity_timeout_sec;
 	epoch = block->affinity_epoch;
 	algorithm = block->algorithm;

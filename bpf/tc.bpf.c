@@ -8,8 +8,10 @@
 #include <bpf/bpf_helpers.h>
 #include "arrival.h"
 #include "config.h"
+#include "decap.h"
 #include "decide.h"
 #include "device.h"
+#include "encap.h"
 #include "fib.h"
 #include "fragment.h"
 #include "gone.h"
@@ -22,6 +24,8 @@
 #include "parse.h"
 #include "reject.h"
 #include "sctp.h"
+#include "tunnel.h"
+#include "tunnel_error.h"
 #include "xlate_tc.h"
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
@@ -235,6 +239,8 @@ static __always_inline __u64 finish(struct __sk_buff *skb, const struct lb_packe
 	default:
 		verdict = TC_ACT_SHOT;
 	}
+	if (hook == LB_HOOK_TC_INGRESS && why == LB_ENCAPSULATED)
+		tunnel_known(rw);
 	if (is_for_later(why))
 		return later(p, why, rw->mtu);
 	count(hook, why, skb->len);
@@ -264,8 +270,8 @@ static __always_inline __u8 seen_at(struct __sk_buff *skb, const struct lb_packe
 	return cfg.host_packets && is_from_host(skb, p) ? LB_SEEN_BOTH : LB_SEEN_OUT;
 }
 
-/* Gives an ICMP error about a flow to the end of it that the error is for. */
-__noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
+/* Gives an ICMP error about a flow to the end of it that the error is for; that may be the business of another node. */
+__noinline __u64 pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 {
 	enum lb_reason why = LB_REWRITE_FAILED;
 	struct lb_related error = {};
@@ -275,6 +281,10 @@ __noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 
 	if (later_packet(skb, word, &p))
 		why = relate(skb, &p, seen_at(skb, &p, hook), bpf_jiffies64(), &error, &rw);
+	if (why == LB_ICMP_TO_BACKEND && rw.way == LB_WAY_TUNNEL) {
+		tunnel_known(&rw);
+		return later(&p, LB_ENCAPSULATED, 0);
+	}
 	if (why == LB_ICMP_TO_CLIENT || why == LB_ICMP_TO_BACKEND) {
 		__u32 master = why == LB_ICMP_TO_BACKEND && rw.way == LB_WAY_STACK ? master_of(skb) : 0;
 
@@ -285,11 +295,210 @@ __noinline int pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 	if (why != LB_PASS && why != LB_ICMP_TO_CLIENT && why != LB_ICMP_TO_BACKEND)
 		verdict = TC_ACT_SHOT;
 	count(hook, why, skb->len);
+	return (__u32)verdict;
+}
+
+/* The rest of the source of a packet that is to be encapsulated, and the entry of its flow if it has none. */
+static __always_inline enum lb_reason start_tunnel(struct __sk_buff *skb, const struct lb_packet *p,
+						   const struct lb_pick *pick, __u64 now, struct lb_rewrite *rw)
+{
+	struct lb_addr source = p->tuple.dst;
+	enum lb_reason why = LB_PASS;
+
+	/* What the backend's node cannot look up, a NodePort of this one, the outer header vouches for. */
+	if (pick->kind != LB_KIND_NODE_PORT)
+		why = node_source(skb, p, skb->ifindex, &pick->addr, &source, &rw->mtu);
+	return why == LB_PASS ? track(p, pick, &source, LB_CT_DSR | LB_CT_REPLIED, now, 0, rw) : why;
+}
+
+/* Sends a packet to its backend's node. */
+__noinline __u64 send_on(struct __sk_buff *skb)
+{
+	const struct lb_tunnel_job *job = tunnel_job();
+	enum lb_reason why = LB_ENCAPSULATED;
+	__u64 now = bpf_jiffies64();
+	struct lb_route route = {};
+	struct lb_rewrite rw = {};
+	struct lb_packet p = {};
+	int verdict = TC_ACT_SHOT;
+
+	if (!job || !load_packet(skb, &p))
+		return TC_ACT_SHOT;
+	if (p.route_len)
+		p.route_len += outer_len(p.family);
+	rw = job->rw;
+	if (lb_addr_is_zero(&rw.dst))
+		why = start_tunnel(skb, &p, &job->pick, now, &rw);
+	if (why == LB_ENCAPSULATED && is_first_piece(&p))
+		why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
+	if (why == LB_ENCAPSULATED && p.ttl <= 1)
+		why = LB_TTL_EXCEEDED;
+	if (why == LB_ENCAPSULATED) {
+		enum lb_reason failed = find_route(skb, &p, skb->ifindex, &rw.src, &rw.dst, 0, &route);
+
+		rw.mtu = route.mtu;
+		if (failed == LB_PASS)
+			failed = set_ttl(skb, &p, p.ttl - 1);
+		if (failed == LB_PASS)
+			failed = encapsulate(skb, &p, &rw);
+		if (failed == LB_PASS && ensure_mac_header(skb, &p))
+			failed = LB_REWRITE_FAILED;
+		if (failed == LB_PASS)
+			verdict = bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
+		else
+			why = failed;
+	}
+	if (p.l4_kind == LB_L4_PORTS && (why == LB_TOO_BIG || why == LB_TTL_EXCEEDED))
+		return later(&p, why, inner_mtu(p.family, rw.mtu));
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
+	return (__u32)verdict;
+}
+
+/* Reads a packet in another IP header that came in. False: nothing that another node could have sent for a backend
+ * here. */
+__noinline bool open_tunnel(struct __sk_buff *skb, __u64 word)
+{
+	const struct lb_device *device = came_in_by(skb);
+	struct lb_tunnel_job *job = tunnel_job();
+	struct lb_packet p = {};
+
+	if (!job || !later_packet(skb, word, &p))
+		return false;
+	job->outer = p;
+	if (!device || side_of(device) != LB_SIDE_OUTSIDE)
+		return false;
+	p = (struct lb_packet){};
+	if (!load_inner(skb, &job->outer, &p) || lb_addr_is_loopback(&p.tuple.dst))
+		return false;
+	job->inner = p;
+	return true;
+}
+
+/* Whose it is. */
+__noinline int judge_ports(struct __sk_buff *skb)
+{
+	struct lb_tunnel_job *job = tunnel_job();
+	struct lb_rewrite rw = {};
+	enum lb_reason why;
+
+	if (!job || job->inner.l4_kind != LB_L4_PORTS)
+		return LB_PASS;
+	why = stripped(skb, &job->outer, &job->inner, bpf_jiffies64(), &rw);
+	job->rw = rw;
+	return why;
+}
+
+__noinline int judge_other(struct __sk_buff *skb)
+{
+	struct lb_tunnel_job *job = tunnel_job();
+	struct lb_rewrite rw = {};
+	enum lb_reason why;
+
+	if (!job)
+		return LB_PASS;
+	why = job->inner.l4_kind == LB_L4_PORTS ? LB_FORWARD_LOCAL : LB_PASS;
+	rw = job->rw;
+	if (why == LB_PASS)
+		why = stripped_other(skb, &job->outer, &job->inner, bpf_jiffies64(), &rw);
+	else if (is_first_piece(&job->inner))
+		why = first_piece(skb, &job->inner, LB_HOOK_TC_INGRESS, why, bpf_jiffies64(), &rw);
+	job->rw = rw;
+	return why;
+}
+
+/* Takes the outer header off and gives the inner packet to its backend. An error that was inside is for pass_on(). */
+__noinline __u64 strip(struct __sk_buff *skb, __u32 error)
+{
+	struct lb_tunnel_job *job = tunnel_job();
+	enum lb_reason why = LB_REWRITE_FAILED;
+
+	if (job)
+		why = strip_header(skb, &job->outer, &job->inner);
+	if (job && why == LB_PASS && error)
+		return later(&job->inner, LB_RELATED, 0);
+	if (job && why == LB_PASS)
+		why = rewrite_headers(skb, &job->inner, &job->rw);
+	if (why == LB_PASS)
+		why = LB_DECAPSULATED;
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
+	return why == LB_DECAPSULATED ? (__u32)TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* Not to be stripped. */
+__noinline int leave_tunnel(struct __sk_buff *skb, __u32 said)
+{
+	const struct lb_tunnel_job *job = tunnel_job();
+	enum lb_reason why = said;
+	int verdict = TC_ACT_UNSPEC;
+
+	if (why != LB_FRAGMENT_WAIT && waits(skb))
+		skb->tc_index = 0;
+	if (job && why == LB_PASS && came_in_by(skb))
+		why = not_for_backend(&job->outer);
+	if (why == LB_FRAGMENT_WAIT)
+		verdict = bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	else if (why != LB_PASS)
+		verdict = TC_ACT_SHOT;
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
 	return verdict;
 }
 
+static __always_inline __u64 from_tunnel(struct __sk_buff *skb, __u64 word)
+{
+	const struct lb_tunnel_job *job = tunnel_job();
+	enum lb_reason why = LB_PASS;
+
+	if (open_tunnel(skb, word)) {
+		why = judge_ports(skb);
+		if (why == LB_FORWARD_LOCAL || (job && job->inner.l4_kind != LB_L4_PORTS))
+			why = judge_other(skb);
+	}
+	if (why != LB_FORWARD_LOCAL && why != LB_RELATED)
+		return (__u32)leave_tunnel(skb, why);
+	if (waits(skb))
+		skb->tc_index = 0;
+	return strip(skb, why == LB_RELATED);
+}
+
+/* An ICMP error about a packet that this node encapsulated, for its client. */
+__noinline int pass_on_from_tunnel(struct __sk_buff *skb, __u64 word)
+{
+	enum lb_reason why = LB_REWRITE_FAILED;
+	struct lb_tunnel_quote quote = {};
+	struct icmp_header said = {};
+	struct lb_packet p = {};
+	int verdict = TC_ACT_SHOT;
+
+	if (later_packet(skb, word, &p) && !bpf_skb_load_bytes(skb, p.l4, &said, sizeof(said))) {
+		if (read_tunnel_quote(skb, &p, &quote) && quoted_tunnel_flow(&p, &quote, bpf_jiffies64()))
+			why = tell_client(skb, &p, &quote, &said, &verdict);
+		else
+			why = unrelated(&p, LB_SEEN_IN, LB_NO_FLOW);
+	}
+	if (why == LB_PASS)
+		verdict = TC_ACT_UNSPEC;
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
+	return verdict;
+}
+
+/* One that says that nobody strips there. */
+__noinline int end_tunnel(struct __sk_buff *skb, __u64 word)
+{
+	struct lb_tunnel_quote quote = {};
+	enum lb_reason why = LB_NO_FLOW;
+	const struct lb_ct *entry = NULL;
+	__u64 now = bpf_jiffies64();
+	struct lb_packet p = {};
+
+	if (later_packet(skb, word, &p) && read_tunnel_quote(skb, &p, &quote))
+		entry = quoted_tunnel_flow(&p, &quote, now);
+	why = entry ? go_without_tunnel(skb, &quote, entry, p.family, now) : unrelated(&p, LB_SEEN_IN, LB_NO_FLOW);
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
+	return why == LB_PASS ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
 /* The whole way of a piece that is not the first one: it shares nothing with that of other packets. */
-__noinline int carry_piece(struct __sk_buff *skb, __u32 hook)
+__noinline __u64 carry_piece(struct __sk_buff *skb, __u32 hook)
 {
 	const struct lb_device *device = NULL;
 	enum lb_reason why = LB_PASS;
@@ -317,6 +526,9 @@ __noinline int carry_piece(struct __sk_buff *skb, __u32 hook)
 	} else if (why == LB_ECHO) {
 		why = answer_echo(skb, p);
 		verdict = why == LB_ECHO ? send_back(skb, p, hook) : TC_ACT_SHOT;
+	} else if (why == LB_ENCAPSULATED) {
+		tunnel_known(&rw);
+		return later(p, why, 0);
 	} else if (why != LB_PASS) {
 		if (why == LB_FORWARD_LOCAL && device && device->master)
 			stay_on_bridge(skb, p, device->master, &rw);
@@ -326,14 +538,31 @@ __noinline int carry_piece(struct __sk_buff *skb, __u32 hook)
 			verdict = TC_ACT_SHOT;
 	}
 	count(hook, why, skb->len);
-	return verdict;
+	return (__u32)verdict;
 }
 
-static __always_inline int finish_later(struct __sk_buff *skb, __u64 word, enum lb_hook hook)
+static __noinline int finish_ingress(struct __sk_buff *skb, __u64 word)
 {
 	if (later_reason(word) == LB_PIECE)
-		return carry_piece(skb, hook);
-	return later_reason(word) == LB_RELATED ? pass_on(skb, word, hook) : answer(skb, word, hook);
+		word = carry_piece(skb, LB_HOOK_TC_INGRESS);
+	if (later_reason(word) == LB_TUNNELLED)
+		word = from_tunnel(skb, word);
+	if (later_reason(word) == LB_RELATED && quotes_tunnel(skb, word >> 16 & 0xffff))
+		return is_unheard(skb, word >> 16 & 0xffff) ? end_tunnel(skb, word) : pass_on_from_tunnel(skb, word);
+	if (later_reason(word) == LB_RELATED)
+		word = pass_on(skb, word, LB_HOOK_TC_INGRESS);
+	if (later_reason(word) == LB_ENCAPSULATED)
+		word = send_on(skb);
+	return is_later(word) ? answer(skb, word, LB_HOOK_TC_INGRESS) : (int)word;
+}
+
+static __always_inline int finish_egress(struct __sk_buff *skb, __u64 word)
+{
+	if (later_reason(word) == LB_PIECE)
+		word = carry_piece(skb, LB_HOOK_TC_EGRESS);
+	if (later_reason(word) == LB_RELATED)
+		return (int)pass_on(skb, word, LB_HOOK_TC_EGRESS);
+	return is_later(word) ? answer(skb, word, LB_HOOK_TC_EGRESS) : (int)word;
 }
 
 static __noinline __u64 handle_ingress(struct __sk_buff *skb)
@@ -346,8 +575,10 @@ static __noinline __u64 handle_ingress(struct __sk_buff *skb)
 	if (load_packet(skb, &p)) {
 		if (p.l4_kind == LB_L4_FRAGMENT)
 			return later(&p, LB_PIECE, 0);
+		if (is_tunnelled(&p))
+			return later(&p, LB_TUNNELLED, 0);
 		why = ingress(skb, &p, now, &rw);
-		if (is_first_piece(&p) && came_in_by(skb))
+		if (why != LB_ENCAPSULATED && is_first_piece(&p) && came_in_by(skb))
 			why = first_piece(skb, &p, LB_HOOK_TC_INGRESS, why, now, &rw);
 	}
 	return finish(skb, &p, &rw, why, LB_HOOK_TC_INGRESS);
@@ -393,7 +624,7 @@ int tc_ingress(struct __sk_buff *skb)
 {
 	__u64 done = handle_ingress(skb);
 
-	return is_later(done) ? finish_later(skb, done, LB_HOOK_TC_INGRESS) : (int)done;
+	return finish_ingress(skb, done);
 }
 
 SEC("tc")
@@ -405,7 +636,7 @@ int tc_egress(struct __sk_buff *skb)
 	if (cfg.host_packets && is_for_host(skb, &verdict))
 		return verdict;
 	done = cfg.host_packets && !skb->ingress_ifindex ? handle_own_egress(skb) : handle_egress(skb);
-	return is_later(done) ? finish_later(skb, done, LB_HOOK_TC_EGRESS) : (int)done;
+	return finish_egress(skb, done);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

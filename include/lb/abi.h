@@ -247,18 +247,18 @@ struct lb_ct {
 /* Closing because of a RST while it was established: what follows that is no RST says that nobody believed it. */
 #define LB_CT_RESET (1 << 5)
 
+/* Sent on encapsulated: `via` is the source of the outer header. There is no entry for replies, which pass elsewhere,
+ * so the flow counts as answered from its beginning. */
+#define LB_CT_DSR (1 << 7)
+/* Of such a flow only the client's FIN is seen: so long it may then stay idle. */
+#define LB_DSR_FIN_SEC 120
+
 /* Connections of one backend, by its generation, as far as programs have seen them begin and end while its service's
  * algorithm compared them. The difference is what is open; what was evicted or has expired the sweep sets right. */
 struct lb_load {
 	__u64 opened;
 	__u64 closed;
 };
-
-/* Sent on encapsulated: `via` is the source of the outer header. There is no entry for replies, which pass elsewhere,
- * so the flow counts as answered from its beginning. */
-#define LB_CT_DSR (1 << 7)
-/* Of such a flow only the client's FIN is seen: so long it may then stay idle. */
-#define LB_DSR_FIN_SEC 120
 
 /* ClientIP affinity: one client on one frontend. */
 struct lb_affinity_key {

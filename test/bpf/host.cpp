@@ -166,6 +166,7 @@ std::uint32_t Host::publish(const Spec& spec, std::uint32_t number, std::uint32_
     row.affinity_timeout_sec = spec.affinity_timeout_sec;
     row.drop_if_empty = spec.drop_if_empty;
     row.algorithm = spec.algorithm;
+    row.forwarding = spec.forwarding;
     auto known = [&](std::uint32_t which) {
         auto found = blocks_.find(which);
         return found == blocks_.end() ? nullptr : &found->second;

@@ -20,6 +20,7 @@ struct Spec {
     std::uint32_t affinity_timeout_sec = 0;
     bool drop_if_empty = false;
     lb_algorithm algorithm = LB_ALGORITHM_DEFAULT;
+    Forwarding forwarding = Forwarding::snat;
 };
 
 /// A flow's two entries, found from the client's packet as sent and as it reached the backend.
