@@ -181,6 +181,19 @@ def algorithm(w):
                 spreads(w, who, vip[family], spread, f"algorithm {name}")
 
 
+@suite.scenario("direct return is switched on, off and to nonsense by an annotation, and clients outside are seen so")
+def forwarding(w):
+    vip, lb, number = w.vip(), w.lb(), w.node_port()
+    w.run("b2")
+    made = w.choose("sent-on", vip, ports(number), kind="LoadBalancer", lb=lb.values())
+    node = w.nodes["n1"].ip
+    for name, sees in (("dsr", w.client.ip), ("snat", node), ("teleport", node), ("dsr", w.client.ip), (None, node)):
+        w.api.patch(path_of(made), {"metadata": {"annotations": {"naru.io/forwarding": name}}})
+        for family in FAMILIES:
+            for address, dialled in ((lb[family], 80), (node[family], number)):
+                w.reaches(w.client, address, dialled, ["b2"], sees={sees[family]})
+
+
 @suite.scenario("a deleted Service of every type is gone at once, and its slices may stay")
 def deleted(w):
     vip, lb, number = w.vip(), w.lb(), w.node_port()
