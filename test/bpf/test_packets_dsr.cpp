@@ -84,6 +84,26 @@ TEST_CASE("backends here, pods of this node and a pod that is its own backend ar
     CHECK(name(node.ingress(on.pod_request(on.other_vip), network().pod).reason) == name(LB_FORWARD_LOCAL));
 }
 
+TEST_CASE("XDP leaves to tc what goes encapsulated, new flows and known ones, and what came so")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Host node;
+    node.vip(on.vip, on.protocol, node.publish(direct({remote(on.away), local(on.pod)})));
+    auto frame = build(on.request(on.vip));
+    auto left = [&] {
+        auto got = node.xdp(frame, network().uplink);
+        CHECK_FALSE(got.sent);
+        CHECK(got.frame == frame);
+    };
+    left();
+    CHECK(node.flows().snat.empty());
+    node.ingress(frame, network().uplink);
+    left();
+    frame = build(arriving(on.request(on.other_client, on.vip), asked_node(on), on.pod.address));
+    left();
+}
+
 TEST_CASE("backends that share an address get an address of this node as source")
 {
     auto on = GENERATE(from_range(casts()));

@@ -68,6 +68,23 @@ struct Lifetime {
 
 } // namespace
 
+TEST_CASE("a flow whose answers pass elsewhere is kept for two minutes behind its client's FIN", "[sweep]")
+{
+    auto maps = small_maps();
+    Table<lb_tuple, lb_ct> table{maps.ct_tcp.get(), "lb_ct_tcp"};
+    auto put = [&](std::uint16_t port, std::uint8_t flags, bool one_tick_less) {
+        auto made = entry(LB_CT_ESTABLISHED, LB_DSR_FIN_SEC, one_tick_less);
+        made.flags = flags;
+        REQUIRE(table.put(flow(port), made));
+    };
+    put(1, LB_CT_DSR | LB_CT_FIN, false);
+    put(2, LB_CT_DSR | LB_CT_FIN, true);
+    put(3, LB_CT_DSR, false);
+    put(4, LB_CT_FIN, false);
+    CHECK(swept(maps).deleted == 1);
+    CHECK_FALSE(table.get(flow(1)).value());
+}
+
 TEST_CASE("every kind of flow is deleted exactly when its time has passed", "[sweep]")
 {
     auto maps = small_maps();
