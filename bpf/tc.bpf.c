@@ -26,6 +26,7 @@
 #include "sctp.h"
 #include "tunnel.h"
 #include "tunnel_error.h"
+#include "tunnel_hash.h"
 #include "xlate_tc.h"
 
 /* Enough for Ethernet, IPv6, a few extension headers and TCP. */
@@ -281,6 +282,8 @@ __noinline __u64 pass_on(struct __sk_buff *skb, __u64 word, __u32 hook)
 
 	if (later_packet(skb, word, &p))
 		why = relate(skb, &p, seen_at(skb, &p, hook), bpf_jiffies64(), &error, &rw);
+	if (why == LB_NO_FLOW && hook == LB_HOOK_TC_INGRESS)
+		return later(&p, why, 0);
 	if (why == LB_ICMP_TO_BACKEND && rw.way == LB_WAY_TUNNEL) {
 		tunnel_known(&rw);
 		return later(&p, LB_ENCAPSULATED, 0);
@@ -352,6 +355,23 @@ __noinline __u64 send_on(struct __sk_buff *skb)
 		return later(&p, why, inner_mtu(p.family, rw.mtu));
 	count(LB_HOOK_TC_INGRESS, why, skb->len);
 	return (__u32)verdict;
+}
+
+/* An error about a flow that this node does not know, to an address of frontends. */
+__noinline __u64 pass_on_by_hash(struct __sk_buff *skb, __u64 word)
+{
+	enum lb_reason why = LB_NO_FLOW;
+	struct lb_rewrite rw = {};
+	struct lb_packet p = {};
+
+	if (later_packet(skb, word, &p))
+		why = error_by_hash(skb, &p, &rw);
+	if (why == LB_ENCAPSULATED) {
+		tunnel_known(&rw);
+		return later(&p, why, 0);
+	}
+	count(LB_HOOK_TC_INGRESS, why, skb->len);
+	return TC_ACT_SHOT;
 }
 
 /* Reads a packet in another IP header that came in. False: nothing that another node could have sent for a backend
@@ -551,6 +571,8 @@ static __noinline int finish_ingress(struct __sk_buff *skb, __u64 word)
 		return is_unheard(skb, word >> 16 & 0xffff) ? end_tunnel(skb, word) : pass_on_from_tunnel(skb, word);
 	if (later_reason(word) == LB_RELATED)
 		word = pass_on(skb, word, LB_HOOK_TC_INGRESS);
+	if (later_reason(word) == LB_NO_FLOW)
+		word = pass_on_by_hash(skb, word);
 	if (later_reason(word) == LB_ENCAPSULATED)
 		word = send_on(skb);
 	return is_later(word) ? answer(skb, word, LB_HOOK_TC_INGRESS) : (int)word;

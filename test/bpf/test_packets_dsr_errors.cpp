@@ -180,3 +180,41 @@ TEST_CASE(
     auto frame = build(arriving(foreign, asked_node(on), on.pod.address));
     check_untouched(behind.ingress(frame, network().uplink), frame);
 }
+
+TEST_CASE("an error about an answer goes to the backend that the hash names where its flow is not known")
+{
+    auto on = GENERATE(from_range(casts()));
+    auto affinity = GENERATE(0u, 60u);
+    CAPTURE(on, affinity);
+    Host asked, other;
+    auto service = direct({remote(on.away), remote(on.second_away)});
+    service.affinity_timeout_sec = affinity;
+    std::uint32_t number = 0;
+    for (auto* node : {&asked, &other})
+        node->vip(on.vip, on.protocol, number = node->publish(service));
+    for (std::uint16_t port = 1; port <= 8; ++port) {
+        auto sent = on.request({on.client.address, {port}}, on.vip);
+        other.forget_flows(); // both nodes have the same tables here
+        auto backend = asked.ingress(sent, network().uplink).packet().dst.address;
+        other.forget_flows();
+        auto error =
+            error_about(on.answer(sent), router(on).address, kinds(on).front(), whole, network().uplink);
+        check_sent(other.ingress(error, network().uplink), LB_ENCAPSULATED, Verdict::redirect,
+                   in_tunnel(onward(error), on.node(), backend));
+        CHECK((on.tcp() ? other.flows().tcp : other.flows().any).empty());
+    }
+
+    auto error = error_about(on.answer(on.request(on.vip)), router(on).address, kinds(on).front(), whole,
+                             network().uplink);
+    if (!affinity) {
+        service.algorithm = LB_ALGORITHM_RANDOM; // chance has placed the flow
+        other.publish(service, number);
+        check_dropped(other.ingress(error, network().uplink), LB_NO_FLOW);
+    }
+    service.algorithm = LB_ALGORITHM_DEFAULT;
+    service.forwarding = Forwarding::snat;
+    other.publish(service, number);
+    check_dropped(other.ingress(error, network().uplink), LB_NO_FLOW);
+    other.publish(direct({local(on.pod)}), number);
+    check_dropped(other.ingress(error, network().uplink), LB_NO_FLOW);
+}
