@@ -262,15 +262,3 @@ TEST_CASE("a datagram in pieces, each encapsulated, reaches the backend whole an
     check_dropped(arrives(parts.at(2), on.pod.address), LB_FRAGMENT_OVERLAP);
     check_dropped(arrives(parts.at(1), on.second.address), LB_TUNNEL_REFUSED);
 }
-
-TEST_CASE("a merged packet is stripped whole")
-{
-    auto on = GENERATE(from_range(casts(proto_tcp)));
-    CAPTURE(on);
-    Behind behind{on};
-    auto sent = on.request(on.vip);
-    sent.payload.assign(3000, 0x5c);
-    auto frame = build(arriving(sent, asked_node(on), on.pod.address));
-    check_sent(behind.node.ingress(frame, network().uplink, 1400), LB_DECAPSULATED, Verdict::to_stack,
-               behind.stripped(sent, on.pod));
-}
