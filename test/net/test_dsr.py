@@ -74,7 +74,7 @@ def direct(w):
     far = Far(w)
     before = counts(w)
     far.reached(w.client.ip)
-    grown = {what: counts(w)[what] - count for what, count in before.items()}
+    grown = {what: count - before[what] for what, count in counts(w).items()}
     for busy in (("n1", "encapsulated"), ("n2", "decapsulated"), ("n2", "reply")):
         assert grown[busy] > 50, f"{busy}: {grown}"
     for idle in (("n1", "forward_remote"), ("n1", "reply_snat"), ("n1", "reply")):
@@ -173,7 +173,7 @@ def switched(w):
 
 @suite.scenario("where the other node does not strip, a connection goes on with an address of the node that was asked")
 def unheard(w):
-    w.start_agents()
+    prepare(w)
     agent = w.lab.agents["n1"]
     agent.process.terminate()
     agent.process.wait(10)
@@ -188,6 +188,7 @@ def unheard(w):
 
 @suite.scenario("a pod beside the backend reaches it by a NodePort of the other node")
 def beside(w):
+    prepare(w)
     far = Far(w, meta=DSR)
     far.reached(w.client.ip, count=1)
     for family in FAMILIES:
