@@ -12,22 +12,12 @@
 #define LB_CRC32C_POLYNOMIAL 0x82f63b78
 #define LB_CRC32C_LENGTH_BITS 16
 
-/* In BPF neither inline nor static: the verifier checks such a function once, not once for every call. */
-#ifdef __bpf__
-__noinline __u32 lb_crc32c_product(__u32 a, __u32 b)
+/* A compiler that unrolled these loops would make a program of thousands of instructions. */
+#if defined(__clang__)
+#define LB_CRC32C_ROLLED _Pragma("clang loop unroll(disable)")
 #else
-static inline __u32 lb_crc32c_product(__u32 a, __u32 b)
+#define LB_CRC32C_ROLLED
 #endif
-{
-	__u32 product = 0;
-
-	for (int i = 0; i < 32; i++) {
-		product ^= a & (0u - (b >> 31));
-		b <<= 1;
-		a = (a >> 1) ^ (LB_CRC32C_POLYNOMIAL & (0u - (a & 1)));
-	}
-	return product;
-}
 
 /* What the checksum of `len` bytes, at most 65535, gains (by XOR) when its first four gain `change`. Both are numbers
  * whose lowest byte is the first one in memory. */
@@ -39,9 +29,20 @@ static __always_inline __u32 lb_crc32c_gain(__u32 change, __u32 len)
 		0x88e56f72, 0x74c360a4, 0xe4172b16, 0x0d65762a, 0x35d73a62, 0x28461564, 0xbf455269, 0xe2ea32dc,
 	};
 
-	for (int bit = 0; bit < LB_CRC32C_LENGTH_BITS; bit++)
-		if (len >> bit & 1)
-			change = lb_crc32c_product(change, moves[bit]);
+	LB_CRC32C_ROLLED
+	for (int bit = 0; bit < LB_CRC32C_LENGTH_BITS; bit++, len >>= 1) {
+		__u32 factor = moves[bit], product = 0;
+
+		if (!(len & 1))
+			continue;
+		LB_CRC32C_ROLLED
+		for (int i = 0; i < 32; i++) {
+			product ^= change & (0u - (factor >> 31));
+			factor <<= 1;
+			change = (change >> 1) ^ (LB_CRC32C_POLYNOMIAL & (0u - (change & 1)));
+		}
+		change = product;
+	}
 	return change;
 }
 
