@@ -18,7 +18,7 @@ class Resident:
         self.stays = False
 
     def serve(self, ask):
-        self.server.open(ask["proto"], ask["port"])
+        self.server.open(ask["proto"], ask["port"], ask.get("both", False))
         return {}
 
     def unserve(self, ask):

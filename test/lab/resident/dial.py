@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import stream
+
 IP_RECVERR, IPV6_RECVERR = 11, 25
 IP_MTU, IPV6_MTU = 14, 24
 IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
@@ -41,10 +43,11 @@ def bind(sock, port):
 
 
 def dial(ask, connected=True):
-    """A socket as the command wants it: source port, timeout, and for TCP an open connection."""
+    """A socket as the command wants it: source port, timeout, and for TCP and SCTP an open connection."""
     address, port, proto = ask["address"], ask["port"], ask.get("proto", "tcp")
     family = family_of(address)
-    sock = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    sock = (stream.make(family, proto, ask.get("both")) if proto in stream.PROTOCOLS
+            else socket.socket(family, socket.SOCK_DGRAM))
     try:
         sock.settimeout(ask.get("timeout", 2))
         bind(sock, ask.get("source_port"))
@@ -56,8 +59,8 @@ def dial(ask, connected=True):
             level, option = ((socket.IPPROTO_IP, IP_MTU_DISCOVER) if family == socket.AF_INET
                              else (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER))
             sock.setsockopt(level, option, PMTUDISC_DO)
-        if proto == "tcp":
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if proto in stream.PROTOCOLS:
+            stream.without_delay(sock, proto)
         if connected:
             sock.connect((address, port))
         return sock
@@ -85,7 +88,7 @@ def http(ask):
 
 def ask_once(ask):
     try:
-        if ask.get("proto", "tcp") == "tcp":
+        if ask.get("proto", "tcp") in stream.PROTOCOLS:
             _, _, body, peer = http(ask)
             return json.loads(body) | {"peer": peer[0], "peer_port": peer[1]}
         connected = ask.get("connected", True)
@@ -111,18 +114,18 @@ class Flow:
 
     def __init__(self, ask):
         self.ask = ask
-        self.tcp = ask.get("proto", "tcp") == "tcp"
-        self.connected = self.tcp or ask.get("connected", True)
+        self.streams = ask.get("proto", "tcp") in stream.PROTOCOLS
+        self.connected = self.streams or ask.get("connected", True)
         self.sock = dial(ask, self.connected)
-        self.reader = self.sock.makefile("rb") if self.tcp else None
+        self.reader = self.sock.makefile("rb") if self.streams else None
         self.stopping = None
 
     def say(self, text):
         try:
-            if not self.tcp:
+            if not self.streams:
                 self.forget_late_answers()
                 return datagram(self.sock, self.ask, text.encode(), self.connected)
-            self.sock.sendall(text.encode() + b"\n")
+            stream.send(self.sock, text.encode() + b"\n")
             line = self.reader.readline()
             if not line:
                 return {"error": "closed"}
@@ -164,7 +167,7 @@ class Flow:
                 self.told["pods"][pod] = self.told["pods"].get(pod, 0) + 1
             else:
                 self.told["errors"].append(f"{self.told['sent']}: {answer.get('error', answer)}")
-                if self.tcp:
+                if self.streams:
                     return
             time.sleep(interval)
 

@@ -1,13 +1,16 @@
-"""Serves TCP and UDP on both families. A TCP client that says GET is answered like a web server would; any other line
+"""Serves TCP, UDP and SCTP on both families. A client of TCP or SCTP that says GET is answered like a web server would; any other line
 is echoed and the connection stays open. UDP answers each datagram, "fill N" with so many bytes at least. Every
 answer tells who answers and which client address was seen."""
 
+import functools
 import json
 import selectors
 import socket
 import struct
 import threading
 import zlib
+
+import stream
 
 IP_PKTINFO = 8
 IP_FREEBIND = 15
@@ -28,12 +31,12 @@ class Server:
         self.sockets = {}
         threading.Thread(target=self.loop, daemon=True).start()
 
-    def open(self, proto, port):
-        for family in FAMILIES:
-            kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-            sock = socket.socket(family, kind)
+    def open(self, proto, port, both=False):
+        streams = proto in stream.PROTOCOLS
+        for family in (socket.AF_INET6,) if both else FAMILIES:
+            sock = stream.make(family, proto, both) if streams else socket.socket(family, socket.SOCK_DGRAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
+            if family == socket.AF_INET6 and not both:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if proto == "udp":
                 sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)  # answer for routed addresses nobody has
@@ -42,9 +45,9 @@ class Server:
                 else:
                     sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
             sock.bind(("", port))
-            if proto == "tcp":
+            if streams:
                 sock.listen(256)
-            handle = self.accept if proto == "tcp" else self.datagram
+            handle = functools.partial(self.accept, proto) if streams else self.datagram
             self.sockets.setdefault((proto, port), []).append(sock)
             self.selector.register(sock, selectors.EVENT_READ, handle)
 
@@ -61,10 +64,10 @@ class Server:
                 except OSError:
                     pass
 
-    def accept(self, listener):
+    def accept(self, proto, listener):
         connection, client = listener.accept()
         connection.settimeout(5)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.without_delay(connection, proto)
         unread = bytearray()
         self.selector.register(connection, selectors.EVENT_READ,
                                lambda sock: self.stream(sock, client, unread))
@@ -91,12 +94,12 @@ class Server:
             local = sock.getsockname()
             body = json.dumps(about(self.name, client, local[1], local[0])).encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            sock.sendall(head.encode() + body)
+            stream.send(sock, head.encode() + body)
             return True
         while (end := unread.find(b"\n")) >= 0:
             line = bytes(unread[:end])
             del unread[:end + 1]
-            sock.sendall(self.name.encode() + b" " + line + b"\n")
+            stream.send(sock, self.name.encode() + b" " + line + b"\n")
         return False
 
     def datagram(self, sock):
