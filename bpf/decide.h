@@ -219,7 +219,7 @@ static __always_inline enum lb_reason track(const struct lb_packet *p, const str
 	if (!within_limit(LB_LIMIT_NEW_FLOW, cfg.new_flow_per_sec, now))
 		return LB_NEW_FLOW_LIMIT;
 	if (flags & LB_CT_DSR) {
-		if (p->tuple.proto != IPPROTO_TCP)
+		if (!lb_has_connections(p->tuple.proto))
 			entry.state = LB_CT_ESTABLISHED;
 	} else if (!reserve(&back, &entry, now, dice)) {
 		return LB_NO_PORT;

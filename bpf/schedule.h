@@ -18,19 +18,22 @@ static __always_inline bool is_scheduled(__u8 algorithm)
 	return takes_turns(algorithm) || compares_loads(algorithm);
 }
 
-/* All CPUs share the turn, so the order is exact. A service that has changed goes on with the slot it has come to. */
-static __always_inline __u16 take_turn(__u32 service, __u16 slots)
+/* Position of the backend whose turn it is. All CPUs share the turn, so the order is exact. A service that has changed
+ * goes on with the slot it has come to. (Like the next one a function of its own, verified once. Neither calls another
+ * or takes more than 32 bytes of stack: the function for common packets leaves no more.) */
+__noinline int take_turn(__u64 word, __u32 service)
 {
 	struct lb_turn *turn = bpf_map_lookup_elem(&lb_turns, &service);
+	struct lb_service record = record_of(word);
 	__u32 slot;
 
 	if (!turn)
-		return 0;
+		return LB_MAX_ROWS;
 	bpf_spin_lock(&turn->lock);
-	slot = turn->slot < slots ? turn->slot : 0;
+	slot = turn->slot < record.slots ? turn->slot : 0;
 	turn->slot = slot + 1;
 	bpf_spin_unlock(&turn->lock);
-	return slot;
+	return position_at(&record, slot);
 }
 
 /* How an algorithm makes a load of connections and weight, in numbers rather than branches: the verifier would follow
@@ -55,60 +58,52 @@ static __always_inline __u64 load_rule(__u8 algorithm)
 	}
 }
 
-/* What the rule makes of a slot's backend: connections (at most 2^32 - 1), weight and position, from the highest bits
- * down. ~0: the block is broken. A function of its own: the verifier looks into it once, not in every round of the loop
- * below. */
-__noinline __u64 slot_load(__u64 word, __u32 slot, __u64 rule)
-{
-	struct lb_service record = record_of(word);
-	__u16 position = position_at(&record, slot < record.slots ? slot : slot - record.slots);
-	const struct lb_backend *row = row_of(&record, position);
-	__u64 jobs, weight;
-
-	if (!row)
-		return ~0ULL;
-	weight = 1 + ((row->weight - 1) & (rule >> LB_RULE_WEIGHT_SHIFT));
-	jobs = open_connections(row->generation);
-	jobs += (jobs ? rule / LB_RULE_BUSY_PLUS : rule) & 1;
-	if (jobs > 0xffffffff)
-		jobs = 0xffffffff;
-	return jobs << 32 | weight << 16 | position;
-}
-
-/* Position of the backend with the least load among the slots from `first` on; of equals the first. LB_MAX_ROWS: the
- * block is broken. A load is a fraction, so two are compared crosswise.
+/* Position of the backend with the least load among the slots from one on that chance names; of equals the first.
+ * LB_MAX_ROWS: the block is broken. A load is a fraction, so two are compared crosswise: connections, weight and
+ * position of the least one are in one word, from the highest bits down.
  *
- * `nothing` is 0, which the verifier does not know: what goes round the loop is made unknown to it, so that it follows
- * one way through each round rather than all that lead there. */
-static __always_inline __u16 least_loaded(__u64 word, __u64 rule, __u32 first, __u64 nothing)
+ * What goes round the loop is made unknown to the verifier by a 0 that it does not know, so that it follows one way
+ * through each round rather than all that lead there. The first slot travels above the rule, and that 0 above both. */
+static __always_inline __u16 least_by_rule(__u64 word, __u64 rule)
 {
 	__u64 least = 1ULL << 32 | LB_MAX_ROWS; /* for a weight of 0: more than any load */
-	__u32 slots = record_of(word).slots;
 
+#pragma unroll
 	for (__u32 i = 0; i < LB_COMPARED_SLOTS; i++) {
-		__u64 load;
+		const struct lb_backend *row;
+		struct lb_service record;
+		__u64 jobs, candidate;
+		__u16 position;
+		__u32 slot;
 
-		if (i >= slots)
+		asm volatile("" : "+r"(word), "+r"(rule));
+		record = record_of(word);
+		if (i >= record.slots)
 			break;
-		load = slot_load(word, first + i, rule);
-		if ((load >> 32) * (least >> 16 & 0xffff) < (least >> 32) * (load >> 16 & 0xffff))
-			least = load;
-		least ^= nothing;
+		slot = (__u32)(rule >> 32) + i;
+		if (slot >= record.slots)
+			slot -= record.slots;
+		slot ^= -(rule >> 63);
+		row = row_in_slot(&record, slot, &position);
+		if (!row)
+			return LB_MAX_ROWS;
+		candidate = (1 + ((row->weight - 1) & (rule >> LB_RULE_WEIGHT_SHIFT & 0xffff))) << 16 | position;
+		jobs = open_connections(row->generation);
+		jobs += (jobs ? rule / LB_RULE_BUSY_PLUS : rule) & 1;
+		if (jobs * (least >> 16 & 0xffff) < (least >> 32) * (candidate >> 16))
+			least = jobs << 32 | candidate;
+		least ^= -(rule >> 63);
 	}
 	return least;
 }
 
-/* Position of the backend for a new flow of a service with slots; LB_MAX_ROWS: none. A function of its own, verified
- * once. */
-__noinline int schedule(__u64 word, __u32 service, __u32 algorithm, __u32 dice)
+__noinline int least_loaded(__u64 word, __u32 algorithm, __u32 dice)
 {
 	struct lb_service record = record_of(word);
-	__u64 nothing = -(__u64)(service >> 31);
+	__u64 nothing = -(__u64)(algorithm >> 31);
 
-	if (takes_turns(algorithm))
-		return position_at(&record, take_turn(service, record.slots));
 	dice = record.slots > LB_COMPARED_SLOTS ? lb_slot(dice, record.slots) : 0;
-	return least_loaded(word, load_rule(algorithm) ^ nothing, dice ^ nothing, nothing);
+	return least_by_rule(word, (load_rule(algorithm) | (__u64)dice << 32) ^ nothing);
 }
 
 #endif

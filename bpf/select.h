@@ -117,7 +117,8 @@ static __always_inline enum lb_reason select_backend(__u32 service, const struct
 	if (is_scheduled(algorithm)) {
 		if (!flow->starts)
 			return LB_NO_FLOW;
-		position = schedule(record_word(&record), service, algorithm, dice);
+		position = takes_turns(algorithm) ? take_turn(record_word(&record), service)
+						  : least_loaded(record_word(&record), algorithm, dice);
 	} else {
 		position = position_at(&record, lb_slot(hash, record.slots));
 	}

@@ -11,21 +11,25 @@
 /* A range of the arena; NULL when it does not lie inside. `len` is a compile-time constant. Check and sum are in
  * assembler, so that both use one register: left to the compiler the offset may wait on the stack between them, and older
  * verifiers, that of Linux 6.1 among them, forget there what was checked. */
-static __always_inline const void *arena_at(__u64 offset, __u32 len)
+static __always_inline const void *arena_in(const void *arena, __u64 offset, __u32 len)
 {
-	__u32 zero = 0;
-	const void *at = bpf_map_lookup_elem(&lb_arena, &zero);
 	__u64 last = cfg.arena_bytes - len;
 
-	if (!at)
-		return NULL;
 	asm volatile("if %[offset] > %[last] goto +2\n"
 		     "%[at] += %[offset]\n"
 		     "goto +1\n"
 		     "%[at] = 0\n"
-		     : [at] "+r"(at)
+		     : [at] "+r"(arena)
 		     : [offset] "r"(offset), [last] "r"(last));
-	return at;
+	return arena;
+}
+
+static __always_inline const void *arena_at(__u64 offset, __u32 len)
+{
+	__u32 zero = 0;
+	const void *arena = bpf_map_lookup_elem(&lb_arena, &zero);
+
+	return arena ? arena_in(arena, offset, len) : NULL;
 }
 
 /* False: no such service. */
@@ -76,6 +80,26 @@ static __always_inline __u16 position_at(const struct lb_service *record, __u16 
 				      sizeof(__u16));
 
 	return entry ? *entry : LB_MAX_ROWS;
+}
+
+/* The row that a slot names. */
+static __always_inline const struct lb_backend *row_in_slot(const struct lb_service *record, __u32 slot, __u16 *position)
+{
+	__u32 zero = 0;
+	const void *arena = bpf_map_lookup_elem(&lb_arena, &zero);
+	const __u16 *entry;
+
+	if (!arena)
+		return NULL;
+	entry = arena_in(arena,
+			 (__u64)record->block + sizeof(struct lb_block) + record->rows * sizeof(struct lb_backend) +
+				 slot * sizeof(__u16),
+			 sizeof(__u16));
+	if (!entry || *entry >= record->rows)
+		return NULL;
+	*position = *entry;
+	return arena_in(arena, (__u64)record->block + sizeof(struct lb_block) + *entry * sizeof(struct lb_backend),
+			sizeof(struct lb_backend));
 }
 
 /* The row a flow remembers, if it still is the same backend; flags tell what it may be used for. */
