@@ -17,7 +17,12 @@ FileObjects with_service(const std::string& uid)
 
 EndpointSlice slice(const std::string& name)
 {
-    return {.key = {"shop", name}, .service = "web", .family = Family::v4, .ports = {}, .endpoints = {}};
+    return {.key = {"shop", name},
+            .service = "web",
+            .family = Family::v4,
+            .ports = {},
+            .endpoints = {},
+            .weights = {}};
 }
 
 } // namespace

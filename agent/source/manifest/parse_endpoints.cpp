@@ -63,7 +63,8 @@ std::vector<EndpointSlice> read_endpoints(Fields& fields, const Value& object)
                                 .family = family,
                                 .headless_label = headless,
                                 .ports = ports,
-                                .endpoints = {}};
+                                .endpoints = {},
+                                .weights = {}};
             for (const auto& endpoint : endpoints)
                 if (endpoint.address.family() == family)
                     slice.endpoints.push_back(endpoint);
