@@ -44,6 +44,9 @@ Fate fate_of(std::string_view key)
     case LB_ECHO:
     case LB_ICMP_TO_CLIENT:
     case LB_ICMP_TO_BACKEND:
+    case LB_ENCAPSULATED:
+    case LB_DECAPSULATED:
+    case LB_TUNNEL_UNHEARD:
         return Fate::forwarded;
     default:
         return Fate::dropped;
