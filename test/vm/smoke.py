@@ -21,7 +21,7 @@ SAID = {
 }
 LACKS = {
     "5.10": {"tcx", "route source", "socket errors", "large values"},
-    "6.1": {"tcx", "route source"},
+    "6.1": {"tcx"},  # Debian's has the source of a route from a later kernel
     "6.12": set(),
     "6.18": set(),
     "7.3": set(),
