@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -10,10 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lab.check import PACKETS, SKIP, SOCKETS, Suite  # noqa: E402
 from lab.host_state import run  # noqa: E402
 from lab.objects import port, service, slices  # noqa: E402
+from lab.system import sysctl  # noqa: E402
 from lab.world import FAMILIES  # noqa: E402
 
 PROTOCOLS = Path("/proc/net/protocols")
-HEARTBEATS = 8  # seconds: an address that is new to an end is tried within 4.5
 BULK = 20_000  # times ten bytes: packets that the kernel merges, and cuts again where a device cannot take them
 
 suite = Suite("sctp", pods={"n1": ["a1", "a2"], "n2": ["b1", "b2"]})
@@ -147,21 +146,18 @@ def lives_on(w):
         flow.close()
 
 
-@suite.scenario("an association of ends with two addresses each is set up and lives on where no port changes")
+@suite.scenario("an association of ends with two addresses each is set up, and both are told all of them")
 def two_addresses(w):
     have_sctp(w)
     vip, server, client = w.vip(), w.pods["b1"], w.pods["a1"]
+    for place in (server, client):  # else Linux lists no private address to an end that it met at a global one
+        sysctl(place.netns, {"sctp/addr_scope_policy": 0})
     server.do("serve", port=8082, proto="sctp", both=True)
     w.apply(service("homes", vip, [port(8082, proto="SCTP")]), *slices("homes", [server], [port(8082, proto="SCTP")]))
     w.reaches(client, vip[6], 8082, ["b1"], "sctp", both=True, count=1)
     flow = client.open(vip[6], 8082, "sctp", both=True)
     known_homes = "\n".join(run(client.netns, ["cat", "/proc/net/sctp/assocs"]))
     assert server.ip[4] in known_homes, f"the client knows no second address of the server:\n{known_homes}"
-    deadline = time.monotonic() + HEARTBEATS
-    while time.monotonic() < deadline:
-        answer = flow.say("still there")
-        assert answer.pod == "b1", f"{answer}"
-        time.sleep(0.5)
     flow.close()
 
 
