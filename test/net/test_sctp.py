@@ -146,7 +146,7 @@ def lives_on(w):
         flow.close()
 
 
-@suite.scenario("an association of ends with two addresses each is set up, and both are told all of them")
+@suite.scenario("an association of ends with two addresses each is set up, and the client learns both of the server")
 def two_addresses(w):
     have_sctp(w)
     vip, server, client = w.vip(), w.pods["b1"], w.pods["a1"]
