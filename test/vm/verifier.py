@@ -93,7 +93,8 @@ def table(everything):
                     for program, work in programs.items() if work >= 500})
     lines = ["| Kernel | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for series, compilers in everything.items():
-        cells = [" / ".join(f"{compilers[each].get(name, 0):,}" for each in sorted(compilers)) for name in names]
+        cells = [" / ".join(f"{compilers[each][name]:,}" if name in compilers[each] else "-" for each in sorted(compilers))
+                 for name in names]
         lines.append(f"| {series} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
