@@ -96,8 +96,10 @@ static __always_inline enum lb_reason go_without_tunnel(struct __sk_buff *skb, c
 	if (request.tuple.proto == IPPROTO_TCP && entry->state != LB_CT_OPEN)
 		return LB_NO_FLOW;
 	why = node_source(skb, &request, skb->ifindex, &pick.addr, &source, &rw.mtu);
-	if (why == LB_PASS)
+	if (why == LB_PASS) {
+		ct_abandon(entry); /* the entry that takes its place counts anew */
 		why = track(&request, &pick, &source, LB_CT_SNAT, now, bpf_get_prandom_u32(), &rw);
+	}
 	return why == LB_FORWARD_REMOTE ? LB_TUNNEL_UNHEARD : why;
 }
 

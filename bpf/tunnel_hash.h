@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* ICMP errors about answers that passed directly, at a node that did not see the flow: the network may have moved it,
- * or sends errors another way. Every node comes to the same backend by the hash of the flow, where chance has no part.
- */
+ * or sends errors another way. Every node comes to the same backend by the hash of the flow, where neither chance
+ * nor what became of earlier flows has a part. */
 #ifndef LB_TUNNEL_HASH_H
 #define LB_TUNNEL_HASH_H
 
@@ -22,7 +22,7 @@ static __always_inline const struct lb_backend *hashed_backend(__u32 service, co
 	if (!service_record(service, &record) || !record.slots)
 		return NULL;
 	block = block_of(&record);
-	if (!block || !(block->flags & LB_SERVICE_DSR))
+	if (!block || !(block->flags & LB_SERVICE_DSR) || is_scheduled(block->algorithm))
 		return NULL;
 	if (block->affinity_timeout_sec)
 		hash = lb_hash_client(&client.client, &frontend, cfg.seed);

@@ -326,7 +326,10 @@ private:
         ServiceRow row{.backends = selected.cluster,
                        .affinity_timeout_sec = affinity_sec_,
                        .algorithm = algorithm_,
-                       .forwarding = possible(forwarding_, selected.cluster),
+                       // What is inside an outer header is read as TCP or UDP only.
+                       .forwarding = cluster.protocol == Protocol::sctp
+                                         ? Forwarding::snat
+                                         : possible(forwarding_, selected.cluster),
                        .type = raw_type(service_.type),
                        .source_ranges = has_ingress(cluster.family) ? admitted : std::vector<Cidr>{}};
         if (local) {

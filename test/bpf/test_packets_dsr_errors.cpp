@@ -134,6 +134,21 @@ TEST_CASE("where nobody strips, a flow goes on with an address of this node")
     }
 }
 
+TEST_CASE("a flow that goes on with an address of this node is one connection of its backend, not two")
+{
+    auto on = GENERATE(from_range(casts()));
+    CAPTURE(on);
+    Asked asked{on};
+    auto compared = direct({remote(on.away)});
+    compared.algorithm = LB_ALGORITHM_LC;
+    asked.node.publish(compared, asked.service);
+    asked.node.forget_flows();
+    asked.node.ingress(asked.sent, network().uplink);
+    CHECK(asked.node.open_connections(asked.service, 0) == 1);
+    check_dropped(asked.node.ingress(asked.error(unheard(on).front()), network().uplink), LB_TUNNEL_UNHEARD);
+    CHECK(asked.node.open_connections(asked.service, 0) == 1);
+}
+
 TEST_CASE("a connection that was heard once does not change its way, whoever says what")
 {
     auto on = GENERATE(from_range(casts(proto_tcp)));
@@ -208,6 +223,11 @@ TEST_CASE("an error about an answer goes to the backend that the hash names wher
                              network().uplink);
     if (!affinity) {
         service.algorithm = LB_ALGORITHM_RANDOM; // chance has placed the flow
+        other.publish(service, number);
+        check_dropped(other.ingress(error, network().uplink), LB_NO_FLOW);
+    }
+    for (auto algorithm : {LB_ALGORITHM_RR, LB_ALGORITHM_LC}) { // so has what became of others
+        service.algorithm = algorithm;
         other.publish(service, number);
         check_dropped(other.ingress(error, network().uplink), LB_NO_FLOW);
     }

@@ -475,6 +475,9 @@ TEST_CASE("an annotation names the forwarding, else the flag does, and local set
     CHECK(cluster_of(desire(s)) == Forwarding::snat);
     CHECK(cluster_of(desire(s, {}, direct)) == Forwarding::dsr);
     CHECK(set(desire(s, {}, direct), Scope::local).forwarding == Forwarding::snat);
+    auto sctp = s;
+    sctp.ports[0].protocol = Protocol::sctp;
+    CHECK(cluster_of(desire(sctp, {}, direct)) == Forwarding::snat);
     s.forwarding = "dsr";
     CHECK(cluster_of(desire(s)) == Forwarding::dsr);
     s.forwarding = "snat";
